@@ -75,6 +75,17 @@ pub enum WriteOp {
     },
 }
 
+impl WriteOp {
+    /// The table that the change is about.
+    pub fn table(&self) -> Table {
+        match self {
+            Self::Put { table, .. }
+            | Self::Delete { table, .. }
+            | Self::DeleteRange { table, .. } => *table,
+        }
+    }
+}
+
 /// Changes that become visible together, applied in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteBatch {

@@ -12,6 +12,7 @@
 mod engine;
 mod error;
 mod log;
+pub mod memory;
 
 pub use engine::{Direction, Engine, KeyRange, Restore, Scan, Table, View, WriteBatch, WriteOp};
 pub use error::StorageError;

@@ -113,8 +113,8 @@ pub trait LogStore: Send {
 
 /// Reads entries of a log while its owner writes.
 pub trait LogReader: Send + Sync {
-    /// The entries from `first` up to but without `end`, at most until their data exceeds `bytes_max`, yet at least
-    /// one.
+    /// The entries from `first` up to but without `end`: as many as have data of no more than `bytes_max`
+    /// bytes together, yet at least one. None if `end` is not after `first`.
     ///
     /// # Errors
     ///
@@ -126,4 +126,49 @@ pub trait LogReader: Send + Sync {
         end: LogIndex,
         bytes_max: u64,
     ) -> Result<Vec<LogEntry>, StorageError>;
+}
+
+/// Stops if `batch` does not fit a log in `state`: that would be a bug of the caller.
+pub(crate) fn check_batch(state: &LogState, batch: &LogBatch) {
+    let start = batch.reset.unwrap_or(state.start).index;
+    let last = if batch.reset.is_some() { start } else { state.last };
+    let Some(first) = batch.entries.first() else { return };
+    let first = first.position.index;
+    assert!(first > start, "entry {first} lies before the log, which starts after {start}");
+    assert!(first <= last.next(), "entry {first} leaves a gap after the last entry {last}");
+    let mut expected = first;
+    for entry in &batch.entries {
+        let found = entry.position.index;
+        assert!(found == expected, "entry {found} follows where {expected} should");
+        expected = expected.next();
+    }
+}
+
+/// Whether a log in `state` holds the entries `first..end`; false if that is no entry at all.
+pub(crate) fn check_range(
+    state: &LogState,
+    first: LogIndex,
+    end: LogIndex,
+) -> Result<bool, StorageError> {
+    if first >= end {
+        return Ok(false);
+    }
+    let missing = if first <= state.start.index || first > state.last {
+        first
+    } else if end > state.last.next() {
+        state.last.next()
+    } else {
+        return Ok(true);
+    };
+    Err(StorageError::NoSuchEntry { index: missing, start: state.start, last: state.last })
+}
+
+/// How many of the entries with these data sizes fit into `bytes_max`; at least one.
+pub(crate) fn limit_bytes(sizes: impl Iterator<Item = u64>, bytes_max: u64) -> usize {
+    let mut total: u64 = 0;
+    let fitting = sizes.take_while(|size| {
+        total = total.saturating_add(*size);
+        total <= bytes_max
+    });
+    fitting.count().max(1)
 }

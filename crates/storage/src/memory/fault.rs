@@ -1,0 +1,107 @@
+//! Failures that a test orders in advance, and the latch that keeps a failed store stopped.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::StorageError;
+
+/// The operations that can be told to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Operation {
+    /// Taking in a batch.
+    Write,
+    /// Making batches durable.
+    Sync,
+    /// Reading a value or an entry.
+    Read,
+}
+
+/// What was ordered to fail. Each order is carried out once.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Whether any order is open; spares the lock on the common path.
+    armed: AtomicBool,
+    orders: Mutex<Orders>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    write: Option<io::ErrorKind>,
+    sync: Option<io::ErrorKind>,
+    read: bool,
+}
+
+impl Faults {
+    /// Lets the next write fail with `kind`.
+    pub(super) fn fail_next_write(&self, kind: io::ErrorKind) {
+        self.orders.lock().write = Some(kind);
+        self.armed.store(true, Ordering::Release);
+    }
+
+    /// Lets the next flush or sync fail with `kind`.
+    pub(super) fn fail_next_sync(&self, kind: io::ErrorKind) {
+        self.orders.lock().sync = Some(kind);
+        self.armed.store(true, Ordering::Release);
+    }
+
+    /// Lets the next read find damaged bytes.
+    pub(super) fn corrupt_next_read(&self) {
+        self.orders.lock().read = true;
+        self.armed.store(true, Ordering::Release);
+    }
+
+    /// Carries out an order for `operation`, if there is one.
+    pub(super) fn check(&self, operation: Operation, path: &str) -> Result<(), StorageError> {
+        if !self.armed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut orders = self.orders.lock();
+        let result = match operation {
+            Operation::Write => {
+                orders.write.take().map_or(Ok(()), |kind| fail("write", path, kind))
+            }
+            Operation::Sync => orders.sync.take().map_or(Ok(()), |kind| fail("sync", path, kind)),
+            Operation::Read if std::mem::take(&mut orders.read) => Err(StorageError::Corrupt {
+                path: path.into(),
+                offset: 0,
+                detail: "damage was ordered by a test".into(),
+            }),
+            Operation::Read => Ok(()),
+        };
+        let armed = orders.write.is_some() || orders.sync.is_some() || orders.read;
+        self.armed.store(armed, Ordering::Release);
+        result
+    }
+}
+
+/// The first failure of a store, if any.
+#[derive(Debug, Default)]
+pub(super) struct Latch(Option<Arc<StorageError>>);
+
+impl Latch {
+    /// An error if the store stopped.
+    pub(super) fn check(&self) -> Result<(), StorageError> {
+        match &self.0 {
+            None => Ok(()),
+            Some(cause) => Err(StorageError::Stopped { cause: Arc::clone(cause) }),
+        }
+    }
+
+    /// Stops the store for `cause` and hands it back. A later cause does not replace the first.
+    pub(super) fn stop(&mut self, cause: StorageError) -> StorageError {
+        self.0.get_or_insert_with(|| Arc::new(cause.clone()));
+        cause
+    }
+
+    /// Whether the store stopped.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+fn fail(action: &'static str, path: &str, kind: io::ErrorKind) -> Result<(), StorageError> {
+    Err(StorageError::io(action, path, io::Error::new(kind, "ordered by a test")))
+}
