@@ -52,6 +52,19 @@ pub enum TransportError {
         /// The caller's.
         found: quorate_types::ClusterId,
     },
+    /// A setting is outside its range.
+    #[error("invalid {field}: found {found}, expected {expected}")]
+    InvalidConfig {
+        /// The field, as spelled in the configuration.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// `start` was called a second time.
+    #[error("the transport was started before")]
+    AlreadyStarted,
     /// The transport was stopped.
     #[error("the transport is stopped")]
     Stopped,
