@@ -1,0 +1,29 @@
+//! Comparing the content of members.
+
+use crate::ResponseHeader;
+
+/// Asks for a hash over the history of the store; etcd's `HashKVRequest`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct HashKvRequest {
+    /// The last revision to cover; 0 for the current one.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+}
+
+/// The answer to a [`HashKvRequest`]; etcd's `HashKVResponse`. Members whose `hash_revision` and
+/// `compact_revision` are equal must have equal hashes.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct HashKvResponse {
+    /// As in every response.
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<ResponseHeader>,
+    /// CRC-32C over the revisions after `compact_revision` up to and with `hash_revision`.
+    #[prost(uint32, tag = "2")]
+    pub hash: u32,
+    /// The revision compacted last; -1 if none ever was.
+    #[prost(int64, tag = "3")]
+    pub compact_revision: i64,
+    /// The last revision covered.
+    #[prost(int64, tag = "4")]
+    pub hash_revision: i64,
+}
