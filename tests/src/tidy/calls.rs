@@ -154,7 +154,7 @@ fn attribute_lines(word: &str, tokens: &[Token]) -> Vec<usize> {
 const PURE_PATHS: [&str; 3] =
     ["crates/raft-node/src/core/", "crates/raft-node/src/core.rs", "crates/mvcc/src/"];
 
-const IMPURE: [(&str, &str); 25] = [
+const IMPURE: [(&str, &str); 26] = [
     ("Instant::now", "clock"),
     ("SystemTime", "clock"),
     ("std::time::Instant", "clock"),
@@ -163,7 +163,8 @@ const IMPURE: [(&str, &str); 25] = [
     ("thread::", "thread"),
     ("thread_local!", "thread"),
     ("rand::", "random number"),
-    ("random", "random number"),
+    ("random()", "random number"),
+    ("random::<", "random number"),
     ("thread_rng", "random number"),
     ("getrandom", "random number"),
     ("HashMap", "hash order"),
@@ -237,6 +238,7 @@ mod tests {
         check("\nuse std::thread;", "thread");
         check("\nuse rand::Rng;", "random number");
         check("fn f() {\nlet a: u64 = random(); }", "random number");
+        check("fn f() {\nlet a = random::<u64>(); }", "random number");
         check("\nuse std::collections::HashMap;", "hash order");
         check("\nuse std::collections::{BTreeMap, hash_map::RandomState};", "hash order");
         check("\nuse std::collections::*;", "hash order");
@@ -272,6 +274,7 @@ mod tests {
         let check = |text: &str| check(pure_core_calls, CORE, text, &[], "");
         check("use std::collections::BTreeMap;\nuse std::time::Duration;\n");
         check("use quorate_types::Instant;\nfn f(now: Instant) -> Instant { now }\n");
+        check("mod random;\nuse random::Seeded;\nstruct A { random: Seeded }\n");
         check("/// Never calls `Instant::now()`.\nfn f() { a(\"HashMap\"); } // std::fs\n");
         check("#[cfg(test)]\nmod tests {\nuse std::collections::HashMap;\n}\n");
     }
