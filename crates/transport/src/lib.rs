@@ -5,8 +5,10 @@
 //! them as bulk streams.
 //!
 //! - [`hub`]: members of one process, with faults on demand.
+//! - [`conformance`]: what every transport must do, for implementations elsewhere too.
 
 mod bulk;
+pub mod conformance;
 mod counter;
 mod error;
 pub mod hub;
