@@ -5,6 +5,7 @@
 //! - [`StateMachine`] is what is replicated; this crate knows nothing about it but this trait.
 
 pub mod core;
+pub mod driver;
 mod machine;
 mod membership;
 mod recovery;

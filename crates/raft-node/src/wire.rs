@@ -138,7 +138,7 @@ pub(crate) struct TransferLeader {
 
 impl Peer {
     /// The encoded [`PeerMessage`].
-    pub(crate) fn to_bytes(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         PeerMessage { kind: Some(self) }.encode_to_vec().into()
     }
 

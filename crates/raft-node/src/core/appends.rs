@@ -66,7 +66,7 @@ impl Appends {
 
     /// Everything up to `number` is done. Returns the number up to which the `raft` crate may be told so.
     pub(super) fn finish(&mut self, number: u64) -> u64 {
-        assert_eq!(self.in_flight.contains(&number), true, "append {number} was not under way");
+        assert!(self.in_flight.contains(&number), "append {number} was not under way");
         while self.in_flight.front().is_some_and(|first| *first <= number) {
             self.in_flight.pop_front();
         }

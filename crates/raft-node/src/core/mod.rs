@@ -12,20 +12,21 @@ mod appends;
 mod check;
 mod config;
 mod convert;
+mod messages;
 mod outputs;
 mod proposals;
 mod random;
 mod reads;
 mod ready;
+mod requests;
 mod snapshots;
 mod tail;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use quorate_storage::{HardState, LogEntry, LogState};
 use quorate_types::{Instant, LogIndex, LogPosition, MemberId, Term};
-use raft::eraftpb::{Entry, Message, MessageType};
+use raft::eraftpb::Entry;
 use raft::{GetEntriesContext, RawNode, StateRole};
 use thiserror::Error;
 
@@ -36,14 +37,13 @@ pub use self::outputs::{
 };
 
 use self::appends::Appends;
-use self::check::Verdict;
 use self::proposals::Proposals;
 use self::random::SplitMix64;
 use self::reads::Reads;
 use self::snapshots::Snapshots;
 use self::tail::Tail;
 use crate::membership::Membership;
-use crate::wire::{Peer, TransferLeader};
+use crate::wire::Peer;
 
 /// Why a core cannot be opened or cannot go on. Final for the member.
 #[derive(Clone, Debug, Error)]
@@ -282,7 +282,7 @@ impl<T, R> Core<T, R> {
     }
 
     fn send(&mut self, to: MemberId, message: Peer) {
-        self.outputs.messages.push(Outbound { to, message: message.to_bytes() });
+        self.outputs.messages.push(Outbound { to, message: message.into_bytes() });
     }
 
     // Time.
@@ -381,137 +381,6 @@ impl<T, R> Core<T, R> {
             self.raw.mut_store().forget_fetched();
         }
     }
-
-    // Messages.
-
-    fn on_message(&mut self, from: MemberId, bytes: Bytes) -> Result<(), CoreError> {
-        if self.appends.holding() {
-            // The state is being replaced; peers repeat what matters.
-            self.counters.messages_dropped += 1;
-            return Ok(());
-        }
-        match Peer::from_bytes(bytes) {
-            Err(_) => self.refuse("bytes that are no message"),
-            Ok(Peer::Raft(wire)) => match convert::from_wire(wire) {
-                Ok(message) if message.get_msg_type() != MessageType::MsgSnapshot => {
-                    self.step_foreign(from, message)?;
-                }
-                _ => self.refuse("a raft message that does not travel, or not here"),
-            },
-            Ok(Peer::Commands(batch)) => {
-                if self.leads() {
-                    self.proposals.add_forwarded(batch, &self.tuning);
-                }
-            }
-            Ok(Peer::ReadIndexRequest(request)) => {
-                if self.leads() {
-                    self.reads.add_remote(from, request);
-                }
-            }
-            Ok(Peer::ReadIndexResponse(response)) => self.reads.confirm_request(response),
-            Ok(Peer::TransferLeader(TransferLeader { to })) => {
-                if self.leads() {
-                    self.raw.transfer_leader(to);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands a foreign message to the `raft` crate if it makes sense.
-    fn step_foreign(&mut self, from: MemberId, message: Message) -> Result<(), CoreError> {
-        match check::check(&message, from, &self.raw)? {
-            Verdict::Refuse(reason) => self.refuse(reason),
-            Verdict::Accept => {
-                // The only errors are of messages from strangers and of proposals.
-                if self.raw.step(message).is_err() {
-                    self.refuse("an answer from a stranger");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, reason: &'static str) {
-        self.counters.messages_refused += 1;
-        self.counters.last_refusal = Some(reason);
-    }
-
-    fn on_transfer_leader(&mut self, to: MemberId) {
-        if self.leads() {
-            self.raw.transfer_leader(to.get());
-        } else if let Some(leader) = self.leader() {
-            self.send(leader, Peer::TransferLeader(TransferLeader { to: to.get() }));
-        }
-    }
-
-    // Commands and reads.
-
-    /// Proposes what waits if this member leads, else forwards it to the leader.
-    fn pump_proposals(&mut self, now: Instant) {
-        if self.leads() {
-            // While two appends wait for the disk, further commands gather and share the next.
-            let busy = self.appends.in_flight() >= APPENDS_IN_FLIGHT_MAX;
-            if !busy && self.proposals.has_queued() && self.raw.raft.lead_transferee.is_none() {
-                self.propose(now);
-            }
-            return;
-        }
-        if self.proposals.has_sent() && now >= self.next_resend {
-            self.proposals.unsend(Instant::from_nanos(
-                now.as_nanos().saturating_sub(self.resend_after().as_nanos() as u64),
-            ));
-            self.next_resend = now + self.resend_after() / 2;
-        }
-        let Some(leader) = self.leader() else { return };
-        if self.proposals.has_queued() {
-            for batch in self.proposals.pack_forwards(now, &self.tuning) {
-                self.send(leader, Peer::Commands(batch));
-            }
-        }
-    }
-
-    fn propose(&mut self, now: Instant) {
-        let entries = self.proposals.pack_entries(now, &self.tuning);
-        let mut message = Message::default();
-        message.set_msg_type(MessageType::MsgPropose);
-        message.from = self.member.get();
-        let entry = |data| {
-            let mut entry = Entry::default();
-            entry.data = data;
-            entry
-        };
-        message.set_entries(entries.into_iter().map(entry).collect::<Vec<_>>().into());
-        if self.raw.step(message).is_err() {
-            // Dropped; own commands are tried again, foreign ones come again from their origin.
-            self.proposals.unsend(now);
-        }
-        self.after_raft();
-    }
-
-    /// How long a forwarded command goes without an answer before it is sent again.
-    fn resend_after(&self) -> std::time::Duration {
-        self.tuning.election_timeout
-    }
-
-    /// Starts a round for the reads that wait, or asks the leader to.
-    fn pump_reads(&mut self, now: Instant) {
-        if self.leads() {
-            // Before its first commit in a term the crate drops reads without a word.
-            if self.reads.wants_round() && self.raw.raft.commit_to_current_term() {
-                let context = self.reads.start_round();
-                self.raw.read_index(context.to_be_bytes().to_vec());
-                self.after_raft();
-            }
-            return;
-        }
-        let Some(leader) = self.leader() else { return };
-        let interval = self.tuning.heartbeat_interval.as_nanos() as u64;
-        let before = Instant::from_nanos(now.as_nanos().saturating_sub(interval));
-        if let Some(request) = self.reads.next_request(now, before) {
-            self.send(leader, Peer::ReadIndexRequest(request));
-        }
-    }
 }
 
 /// The hard state to start from: its commit index is only a hint and may lag behind what was applied.
@@ -534,11 +403,12 @@ fn checked_hard_state(
         );
         return Err(CoreError::CorruptLog { detail });
     }
-    let mut state = raft::eraftpb::HardState::default();
-    state.term = term.get();
-    state.vote = vote;
-    state.commit = commit.max(applied.index).get();
-    Ok(state)
+    Ok(raft::eraftpb::HardState {
+        term: term.get(),
+        vote,
+        commit: commit.max(applied.index).get(),
+        ..Default::default()
+    })
 }
 
 /// Settings of the `raft` crate.
@@ -559,9 +429,6 @@ fn raft_config(member: MemberId, tuning: &Tuning, applied: LogPosition) -> raft:
         ..raft::Config::default()
     }
 }
-
-/// With two, one append is being synced while the next is gathered by the log thread.
-const APPENDS_IN_FLIGHT_MAX: usize = 2;
 
 /// Payload bytes handed out to be applied at once; bounds memory and the time until others get their turn.
 const APPLY_SIZE_MAX: u64 = 16 << 20;

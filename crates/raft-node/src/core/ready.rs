@@ -36,7 +36,7 @@ impl<T, R> Core<T, R> {
     fn outbound(&mut self, message: eraftpb::Message) -> Option<Outbound> {
         let to = MemberId::from_u64(message.to)?;
         let is_snapshot = message.get_msg_type() == MessageType::MsgSnapshot;
-        let message = Peer::Raft(convert::to_wire(message)).to_bytes();
+        let message = Peer::Raft(convert::to_wire(message)).into_bytes();
         if !is_snapshot {
             return Some(Outbound { to, message });
         }
@@ -188,7 +188,7 @@ impl<T, R> Core<T, R> {
             });
             self.fetching.insert(id, (miss.first, miss.context));
         }
-        for to in self.snapshots.to_open(&peers, now) {
+        for to in self.snapshots.open_for(&peers, now) {
             self.outputs.snapshots.push(SnapshotOrder::Open { to });
         }
         let stale = self.snapshots.close_stale(now, self.tuning.election_timeout * 2);

@@ -29,7 +29,7 @@ enum Outgoing {
 
 impl Snapshots {
     /// The peers among `wanted` for which a snapshot must be opened now.
-    pub(super) fn to_open(&mut self, wanted: &[MemberId], now: Instant) -> Vec<MemberId> {
+    pub(super) fn open_for(&mut self, wanted: &[MemberId], now: Instant) -> Vec<MemberId> {
         let mut open = Vec::new();
         for peer in wanted {
             self.outgoing.entry(*peer).or_insert_with(|| {

@@ -1,0 +1,76 @@
+//! What arrives from peers.
+
+use bytes::Bytes;
+use quorate_types::MemberId;
+use raft::eraftpb::{Message, MessageType};
+
+use super::check::Verdict;
+use super::{Core, CoreError, check, convert};
+use crate::wire::{Peer, TransferLeader};
+
+impl<T, R> Core<T, R> {
+    pub(super) fn on_message(&mut self, from: MemberId, bytes: Bytes) -> Result<(), CoreError> {
+        if self.appends.holding() {
+            // The state is being replaced; peers repeat what matters.
+            self.counters.messages_dropped += 1;
+            return Ok(());
+        }
+        match Peer::from_bytes(bytes) {
+            Err(_) => self.refuse("bytes that are no message"),
+            Ok(Peer::Raft(wire)) => match convert::from_wire(wire) {
+                Ok(message) if message.get_msg_type() != MessageType::MsgSnapshot => {
+                    self.step_foreign(from, message)?;
+                }
+                _ => self.refuse("a raft message that does not travel, or not here"),
+            },
+            Ok(Peer::Commands(batch)) => {
+                if self.leads() {
+                    self.proposals.add_forwarded(batch, &self.tuning);
+                }
+            }
+            Ok(Peer::ReadIndexRequest(request)) => {
+                if self.leads() {
+                    self.reads.add_remote(from, request);
+                }
+            }
+            Ok(Peer::ReadIndexResponse(response)) => self.reads.confirm_request(response),
+            Ok(Peer::TransferLeader(TransferLeader { to })) => {
+                if self.leads() {
+                    self.raw.transfer_leader(to);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a foreign message to the `raft` crate if it makes sense.
+    pub(super) fn step_foreign(
+        &mut self,
+        from: MemberId,
+        message: Message,
+    ) -> Result<(), CoreError> {
+        match check::check(&message, from, &self.raw)? {
+            Verdict::Refuse(reason) => self.refuse(reason),
+            Verdict::Accept => {
+                // The only errors are of messages from strangers and of proposals.
+                if self.raw.step(message).is_err() {
+                    self.refuse("an answer from a stranger");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self, reason: &'static str) {
+        self.counters.messages_refused += 1;
+        self.counters.last_refusal = Some(reason);
+    }
+
+    pub(super) fn on_transfer_leader(&mut self, to: MemberId) {
+        if self.leads() {
+            self.raw.transfer_leader(to.get());
+        } else if let Some(leader) = self.leader() {
+            self.send(leader, Peer::TransferLeader(TransferLeader { to: to.get() }));
+        }
+    }
+}
