@@ -1,1 +1,87 @@
-//! Placeholder.
+//! The replicated key-value state machine: revisions, transactions, old reads, hashes, snapshots.
+//!
+//! A [`Store`] is a function of the log: the same entries give the same tables, responses and hashes
+//! on every member, however the entries are split into calls of [`Store::apply`]. Nothing here
+//! reads a clock or draws a random number.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use prost::Message;
+//! use quorate_kv_api::{Command as KvCommand, PutRequest, RangeRequest};
+//! use quorate_mvcc::{Command, Entry, Store, TABLES};
+//! use quorate_storage::memory::MemoryEngine;
+//! use quorate_types::{CommandId, LogIndex, LogPosition, MemberId, Term};
+//!
+//! let mut store = Store::open(Arc::new(MemoryEngine::new(TABLES)))?;
+//! let put = KvCommand::from(PutRequest::new("k", "v")).encode_to_vec();
+//! let id = CommandId { origin: MemberId::new(1), incarnation: 1, sequence: 1 };
+//! let commands = vec![Command { id, floor: 1, payload: put.into() }];
+//! let entry = |index| Entry {
+//!     position: LogPosition::new(Term::new(1), LogIndex::new(index)),
+//!     commands: commands.clone(),
+//!     membership: None,
+//! };
+//! let mut outcomes = Vec::new();
+//! store.apply(&[entry(1), entry(2)], &mut outcomes)?; // a retry: applied once
+//! assert_eq!(outcomes.len(), 1);
+//!
+//! let found = store.reader().range(&RangeRequest::key("k")).expect("the store can be read");
+//! assert_eq!((&found.kvs[0].value[..], found.kvs[0].mod_revision), (&b"v"[..], 2));
+//! # Ok::<(), quorate_mvcc::StoreError>(())
+//! ```
+//!
+//! # Tables
+//!
+//! See [`TABLES`]; `docs/disk_format.md` gives every record byte by byte. A current read looks at
+//! `live` only. An old read at revision R takes from `live` what was last put at R or before, and
+//! else finds in `versions` the version that was current at R, whose content is in `history`.
+//!
+//! # Not here yet
+//!
+//! - *Compaction*: walks `history` from the last compact revision; each record names the version it
+//!   superseded, which is the garbage. The compact revision has its place in the `meta` table and
+//!   reads are checked against it.
+//! - *Watches*: the events of a run are the `history` records that it wrote, in order.
+//! - *Leases*: every lease is unknown, so a put that names one is refused.
+//! - *Auth*.
+
+mod codec;
+mod error;
+mod execute;
+mod hash;
+mod meta;
+mod pending;
+mod read;
+mod reader;
+mod record;
+mod sessions;
+mod snapshot;
+mod source;
+mod store;
+mod txn;
+mod versions;
+
+use quorate_storage::Table;
+
+pub use error::{RequestError, StoreError};
+pub use hash::StoreHash;
+pub use reader::Reader;
+pub use snapshot::{SnapshotReader, StagedSnapshot};
+pub use store::{Command, Entry, Outcome, Response, Store};
+
+/// The tables that an engine must offer to a [`Store`], in the order of a snapshot:
+///
+/// | table | key | holds |
+/// |---|---|---|
+/// | `live` | user key | the current version of each key |
+/// | `history` | revision | every version and every deletion |
+/// | `versions` | user key, then revision, newest first | versions that are not current any more |
+/// | `sessions` | member id | which commands of a member were applied |
+/// | `meta` | name | format, revisions, applied position, membership |
+pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, META];
+
+pub(crate) const LIVE: Table = Table("live");
+pub(crate) const HISTORY: Table = Table("history");
+pub(crate) const VERSIONS: Table = Table("versions");
+pub(crate) const SESSIONS: Table = Table("sessions");
+pub(crate) const META: Table = Table("meta");

@@ -1,0 +1,180 @@
+//! Carrying out one command on the pending changes.
+
+use quorate_kv_api::{
+    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KvError, OpRequest, OpResponse,
+    PutRequest, PutResponse, RequestOp, ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
+};
+
+use crate::meta::Head;
+use crate::pending::Pending;
+use crate::read::{decode_live, range, visit_current};
+use crate::record::{Attributes, LiveHeader, Revision, encode_delete, encode_live, encode_put};
+use crate::source::Source;
+use crate::store::Response;
+use crate::txn::{Path, check, check_lease};
+use crate::{LIVE, RequestError, StoreError};
+
+/// Carries out `command` on `pending`, which stands at `head`; a change moves the head's revision by
+/// one. A refused command changes nothing. After a failure `pending` is of no use any more.
+pub(crate) fn execute(
+    pending: &mut Pending,
+    head: &mut Head,
+    command: &Command,
+) -> Result<Response, RequestError> {
+    let mut execution = Execution { pending, head, changes: 0 };
+    let response = match &command.kind {
+        Some(CommandKind::Put(request)) => {
+            execution.check_put(request)?;
+            Response::Put(execution.put(request)?)
+        }
+        Some(CommandKind::DeleteRange(request)) => {
+            Response::DeleteRange(execution.delete_range(request)?)
+        }
+        Some(CommandKind::Txn(request)) => Response::Txn(execution.txn(request)?),
+        None => return Err(KvError::MalformedCommand.into()),
+    };
+    execution.finish();
+    Ok(response)
+}
+
+/// One command being carried out. All its changes share one main revision.
+struct Execution<'a> {
+    pending: &'a mut Pending,
+    /// Where the store stood before the command.
+    head: &'a mut Head,
+    /// How many changes were made: the next one's sub revision.
+    changes: i64,
+}
+
+impl Execution<'_> {
+    /// The revision that ranges within the command see.
+    fn revision(&self) -> i64 {
+        if self.changes > 0 { self.head.revision + 1 } else { self.head.revision }
+    }
+
+    fn finish(self) {
+        self.head.revision = self.revision();
+    }
+
+    /// Takes the revision of the next change.
+    fn next_revision(&mut self) -> Revision {
+        let revision = Revision::new(self.head.revision + 1, self.changes);
+        self.changes += 1;
+        revision
+    }
+
+    /// The checks of a put outside of a transaction, in etcd's order.
+    fn check_put(&self, request: &PutRequest) -> Result<(), RequestError> {
+        check_lease(request.lease)?;
+        let keeps_something = request.ignore_value || request.ignore_lease;
+        if keeps_something && self.pending.live(&request.key)?.is_none() {
+            return Err(KvError::KeyNotFound.into());
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, request: &PutRequest) -> Result<PutResponse, StoreError> {
+        let key = &request.key;
+        let record = self.pending.live(key)?;
+        let old = match &record {
+            Some(record) => Some(self.decode(key, record)?),
+            None => None,
+        };
+        let revision = self.next_revision();
+        let mut attributes =
+            Attributes { create_revision: revision.main, version: 1, lease: request.lease };
+        let mut value = request.value.clone();
+        let mut prev_kv = None;
+        if let (Some(old), Some(record)) = (&old, &record) {
+            attributes.create_revision = old.attributes.create_revision;
+            attributes.version = old.attributes.version + 1;
+            if request.ignore_lease {
+                attributes.lease = old.attributes.lease;
+            }
+            if request.ignore_value {
+                value = old.value(record);
+            }
+            if request.prev_kv {
+                prev_kv = Some(old.key_value(key.clone(), record));
+            }
+            self.pending.add_version(key, old.revision, revision.main);
+        }
+        let superseded = old.map(|old| old.revision).unwrap_or_default();
+        let history = encode_put(key, superseded, attributes, &value);
+        self.pending.add_history(revision, history);
+        self.pending.set_live(key, Some(encode_live(revision, attributes, &value)));
+        Ok(PutResponse { header: Some(ResponseHeader::at(revision.main)), prev_kv })
+    }
+
+    /// Decodes a current record; its revision cannot lie ahead of the store.
+    fn decode(&self, key: &[u8], record: &[u8]) -> Result<LiveHeader, StoreError> {
+        let header = decode_live(key, record)?;
+        if header.revision.main > self.revision() {
+            return Err(StoreError::corrupt(LIVE, key, "its revision lies in the future"));
+        }
+        Ok(header)
+    }
+
+    fn delete_range(
+        &mut self,
+        request: &DeleteRangeRequest,
+    ) -> Result<DeleteRangeResponse, StoreError> {
+        let mut doomed = Vec::new();
+        visit_current(&*self.pending, &request.span(), |key, record| {
+            let header = self.decode(&key, &record)?;
+            doomed.push((key, record, header));
+            Ok(true)
+        })?;
+        let deleted = doomed.len() as i64;
+        let mut prev_kvs = Vec::new();
+        for (key, record, header) in doomed {
+            let revision = self.next_revision();
+            self.pending.add_version(&key, header.revision, revision.main);
+            self.pending.add_history(revision, encode_delete(&key, header.revision));
+            self.pending.set_live(&key, None);
+            if request.prev_kv {
+                prev_kvs.push(header.key_value(key, &record));
+            }
+        }
+        let header = Some(ResponseHeader::at(self.revision()));
+        Ok(DeleteRangeResponse { header, deleted, prev_kvs })
+    }
+
+    fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, RequestError> {
+        let mut path = Path::evaluate(&*self.pending, request)?;
+        check(&*self.pending, self.head, request, &mut path)?;
+        let mut response = self.branch(request, &mut path)?;
+        response.header = Some(ResponseHeader::at(self.revision()));
+        Ok(response)
+    }
+
+    /// Carries out the branch taken. The header stays empty, as etcd leaves that of a nested one.
+    fn branch(
+        &mut self,
+        request: &TxnRequest,
+        path: &mut Path,
+    ) -> Result<TxnResponse, RequestError> {
+        let (succeeded, ops) = path.enter(request);
+        let mut responses = Vec::with_capacity(ops.len());
+        for op in ops {
+            responses.push(ResponseOp { response: self.op(op, path)? });
+        }
+        Ok(TxnResponse { header: Some(ResponseHeader::default()), succeeded, responses })
+    }
+
+    fn op(&mut self, op: &RequestOp, path: &mut Path) -> Result<Option<OpResponse>, RequestError> {
+        let response = match &op.request {
+            Some(OpRequest::Range(request)) => {
+                let head = Head { revision: self.revision(), ..*self.head };
+                OpResponse::Range(range(&*self.pending, &head, request)?)
+            }
+            Some(OpRequest::Put(request)) => OpResponse::Put(self.put(request)?),
+            Some(OpRequest::DeleteRange(request)) => {
+                OpResponse::DeleteRange(self.delete_range(request)?)
+            }
+            Some(OpRequest::Txn(request)) => OpResponse::Txn(self.branch(request, path)?),
+            None => return Ok(None),
+        };
+        Ok(Some(response))
+    }
+}

@@ -1,0 +1,123 @@
+//! The table `meta`: format, revisions, applied position, membership.
+
+use bytes::Bytes;
+use quorate_storage::{StorageError, WriteBatch};
+use quorate_types::{LogIndex, LogPosition, Term};
+
+use crate::codec::{Decoder, Malformed};
+use crate::{META, StoreError};
+
+/// The format of all tables that this version writes, and the newest it reads.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The key of the format number.
+pub(crate) const FORMAT_KEY: &[u8] = b"format";
+/// The key of the [`Head`].
+pub(crate) const HEAD_KEY: &[u8] = b"head";
+/// The key of the opaque membership.
+pub(crate) const MEMBERSHIP_KEY: &[u8] = b"membership";
+
+const HEAD_VERSION: u8 = 1;
+
+/// Where the store stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Head {
+    /// The newest revision. A fresh store is at 1.
+    pub(crate) revision: i64,
+    /// The oldest revision that can be read; -1 if nothing was ever compacted.
+    pub(crate) compact_revision: i64,
+    /// The last log entry applied.
+    pub(crate) applied: LogPosition,
+}
+
+impl Head {
+    /// A fresh store, as etcd has it.
+    pub(crate) const FRESH: Self = Self {
+        revision: 1,
+        compact_revision: -1,
+        applied: LogPosition::new(Term::new(0), LogIndex::new(0)),
+    };
+
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(33);
+        out.push(HEAD_VERSION);
+        out.extend_from_slice(&self.revision.to_be_bytes());
+        out.extend_from_slice(&self.compact_revision.to_be_bytes());
+        out.extend_from_slice(&self.applied.term.get().to_be_bytes());
+        out.extend_from_slice(&self.applied.index.get().to_be_bytes());
+        out.into()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut decoder = Decoder::new(bytes);
+        decoder.version(HEAD_VERSION)?;
+        let head = Self {
+            revision: decoder.i64()?,
+            compact_revision: decoder.i64()?,
+            applied: LogPosition::new(Term::new(decoder.u64()?), LogIndex::new(decoder.u64()?)),
+        };
+        decoder.end()?;
+        if head.revision < 1 || head.compact_revision > head.revision {
+            return Err("its revisions are impossible");
+        }
+        Ok(head)
+    }
+
+    /// Reads the head through `get`, which looks up a key of the table `meta`.
+    pub(crate) fn read(
+        get: impl Fn(&[u8]) -> Result<Option<Bytes>, StorageError>,
+    ) -> Result<Self, StoreError> {
+        let record = get(HEAD_KEY)?;
+        let record = record.ok_or(StoreError::corrupt(META, HEAD_KEY, "it is missing"))?;
+        Self::decode(&record).map_err(|detail| StoreError::corrupt(META, HEAD_KEY, detail))
+    }
+}
+
+/// Writes what a fresh store holds.
+pub(crate) fn initialise(batch: &mut WriteBatch) {
+    batch.put(META, FORMAT_KEY, FORMAT.to_be_bytes().to_vec());
+    batch.put(META, HEAD_KEY, Head::FRESH.encode());
+}
+
+/// Checks the format number, which may be missing.
+pub(crate) fn check_format(record: Option<Bytes>) -> Result<(), StoreError> {
+    let corrupt = |detail| StoreError::corrupt(META, FORMAT_KEY, detail);
+    let record = record.ok_or(corrupt("it is missing"))?;
+    let found = record[..].try_into().map(u32::from_be_bytes);
+    match found {
+        Err(_) => Err(corrupt("it is not four bytes long")),
+        Ok(found) if found > FORMAT => Err(StoreError::NewerFormat { found, supported: FORMAT }),
+        Ok(0) => Err(corrupt("it is zero")),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_head() {
+        let head = Head {
+            revision: 0x0102,
+            compact_revision: -1,
+            applied: LogPosition::new(Term::new(3), LogIndex::new(0x0405)),
+        };
+        let expected = b"\x01\0\0\0\0\0\0\x01\x02\xff\xff\xff\xff\xff\xff\xff\xff\
+            \0\0\0\0\0\0\0\x03\0\0\0\0\0\0\x04\x05";
+        assert_eq!(head.encode(), &expected[..]);
+        assert_eq!(Head::decode(expected), Ok(head));
+        assert!(Head::decode(&expected[..32]).is_err());
+        assert!(Head::decode(&[1; 34]).is_err());
+    }
+
+    #[test]
+    fn formats() {
+        assert!(check_format(Some(Bytes::from_static(&[0, 0, 0, 1]))).is_ok());
+        let newer = check_format(Some(Bytes::from_static(&[0, 0, 0, 2])));
+        assert!(matches!(newer, Err(StoreError::NewerFormat { found: 2, supported: 1 })));
+        for bad in [None, Some(Bytes::new()), Some(Bytes::from_static(&[0; 4]))] {
+            assert!(matches!(check_format(bad), Err(StoreError::Corrupt { .. })));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The changes of a run of entries before they are written, seen together with what is below them.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, btree_map};
+use std::iter::Peekable;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quorate_storage::{Direction, Engine, KeyRange, Scan, StorageError, Table, View, WriteBatch};
+
+use crate::record::{Revision, encode_version_key, encode_version_value};
+use crate::source::Source;
+use crate::{HISTORY, LIVE, VERSIONS};
+
+/// Changes of the tables `live`, `history` and `versions` over an engine that does not change
+/// meanwhile.
+pub(crate) struct Pending {
+    engine: Arc<dyn Engine>,
+    /// Taken at the first scan.
+    view: OnceCell<Arc<dyn View>>,
+    /// The record of each key that changed; `None` if it was deleted.
+    live: BTreeMap<Bytes, Option<Bytes>>,
+    /// In ascending order, because revisions only grow.
+    history: Vec<(Revision, Bytes)>,
+    versions: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+impl Pending {
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        Self {
+            engine,
+            view: OnceCell::new(),
+            live: BTreeMap::new(),
+            history: Vec::new(),
+            versions: BTreeMap::new(),
+        }
+    }
+
+    /// Sets or deletes the current version of a key. The key is copied, so that a record in memory
+    /// does not keep a whole log entry alive.
+    pub(crate) fn set_live(&mut self, key: &[u8], record: Option<Bytes>) {
+        match self.live.get_mut(key) {
+            Some(present) => *present = record,
+            None => {
+                self.live.insert(Bytes::copy_from_slice(key), record);
+            }
+        }
+    }
+
+    /// Adds what happened at `revision`.
+    ///
+    /// # Panics
+    ///
+    /// If the revision is not greater than every one before.
+    pub(crate) fn add_history(&mut self, revision: Revision, record: Bytes) {
+        if let Some((last, _)) = self.history.last() {
+            assert!(revision > *last, "revisions grow: {revision:?} comes after {last:?}");
+        }
+        self.history.push((revision, record));
+    }
+
+    /// Adds a version that is not current any more from the main revision `ended` on.
+    pub(crate) fn add_version(&mut self, key: &[u8], revision: Revision, ended: i64) {
+        let row = (encode_version_key(key, revision), Some(encode_version_value(ended)));
+        self.versions.insert(row.0, row.1);
+    }
+
+    /// Appends all changes to `batch`.
+    pub(crate) fn write(self, batch: &mut WriteBatch) {
+        for (revision, record) in self.history {
+            batch.put(HISTORY, revision.to_key().to_vec(), record);
+        }
+        for (table, changes) in [(VERSIONS, self.versions), (LIVE, self.live)] {
+            for (key, record) in changes {
+                match record {
+                    Some(record) => batch.put(table, key, record),
+                    None => batch.delete(table, key),
+                }
+            }
+        }
+    }
+
+    fn view(&self) -> Result<&dyn View, StorageError> {
+        if let Some(view) = self.view.get() {
+            return Ok(&**view);
+        }
+        let view = self.engine.view()?;
+        Ok(&**self.view.get_or_init(|| view))
+    }
+
+    fn merged<'a>(
+        &'a self,
+        table: Table,
+        changes: &'a BTreeMap<Bytes, Option<Bytes>>,
+        range: &KeyRange,
+    ) -> Result<Scan<'a>, StorageError> {
+        let below = self.view()?.scan(table, range, Direction::Forward);
+        let end = match &range.end {
+            // `BTreeMap::range` panics on a range that ends before it starts.
+            Some(end) if *end <= range.start => return Ok(Box::new(std::iter::empty())),
+            Some(end) => Bound::Excluded(end.clone()),
+            None => Bound::Unbounded,
+        };
+        let mut above = changes.range((Bound::Included(range.start.clone()), end)).peekable();
+        if above.peek().is_none() {
+            return Ok(below);
+        }
+        Ok(Box::new(Merged { below: below.peekable(), above }))
+    }
+}
+
+impl Source for Pending {
+    fn live(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        match self.live.get(key) {
+            Some(record) => Ok(record.clone()),
+            None => self.engine.get(LIVE, key),
+        }
+    }
+
+    fn live_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
+        self.merged(LIVE, &self.live, range)
+    }
+
+    fn history(&self, revision: Revision) -> Result<Option<Bytes>, StorageError> {
+        match self.history.binary_search_by_key(&revision, |(at, _)| *at) {
+            Ok(found) => Ok(Some(self.history[found].1.clone())),
+            Err(_) => self.engine.get(HISTORY, &revision.to_key()),
+        }
+    }
+
+    fn versions_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
+        self.merged(VERSIONS, &self.versions, range)
+    }
+}
+
+/// Two sorted streams as one; a key of `above` hides the same key of `below`.
+struct Merged<'a> {
+    below: Peekable<Scan<'a>>,
+    above: Peekable<btree_map::Range<'a, Bytes, Option<Bytes>>>,
+}
+
+impl Iterator for Merged<'_> {
+    type Item = Result<(Bytes, Bytes), StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some((key, _)) = self.above.peek() else { return self.below.next() };
+            if let Some(below) = self.below.peek() {
+                match below {
+                    Ok((below, _)) if below < *key => return self.below.next(),
+                    Ok((below, _)) if below == *key => {
+                        self.below.next();
+                    }
+                    Ok(_) => {}
+                    Err(_) => return self.below.next(),
+                }
+            }
+            if let Some((key, Some(record))) = self.above.next() {
+                return Some(Ok((key.clone(), record.clone())));
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Where records are read from: a view of the engine, or the engine under pending changes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quorate_storage::{Direction, KeyRange, Scan, StorageError, View};
+
+use crate::record::Revision;
+use crate::{HISTORY, LIVE, VERSIONS};
+
+/// Reads records of one moment.
+pub(crate) trait Source {
+    /// The record of a key in `live`.
+    fn live(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError>;
+
+    /// The records of a range of `live`, in key order.
+    fn live_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError>;
+
+    /// A record of `history`.
+    fn history(&self, revision: Revision) -> Result<Option<Bytes>, StorageError>;
+
+    /// The records of a range of `versions`, in key order.
+    fn versions_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError>;
+}
+
+/// Reads from a view.
+pub(crate) struct ViewSource(pub(crate) Arc<dyn View>);
+
+impl Source for ViewSource {
+    fn live(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        self.0.get(LIVE, key)
+    }
+
+    fn live_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
+        Ok(self.0.scan(LIVE, range, Direction::Forward))
+    }
+
+    fn history(&self, revision: Revision) -> Result<Option<Bytes>, StorageError> {
+        self.0.get(HISTORY, &revision.to_key())
+    }
+
+    fn versions_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
+        Ok(self.0.scan(VERSIONS, range, Direction::Forward))
+    }
+}

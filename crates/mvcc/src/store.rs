@@ -1,0 +1,284 @@
+//! The writer: applies entries of the log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+use quorate_kv_api::{
+    Command as KvCommand, DeleteRangeResponse, KvError, PutResponse, TxnResponse,
+};
+use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
+use quorate_types::{CommandId, LogPosition};
+
+use crate::execute::execute;
+use crate::meta::{self, FORMAT_KEY, HEAD_KEY, Head, MEMBERSHIP_KEY};
+use crate::pending::Pending;
+use crate::reader::{Reader, Shared};
+use crate::sessions::Sessions;
+use crate::{META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, TABLES};
+
+/// A command as the log carries it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Command {
+    /// Names the command, so that it is applied once however often it was proposed.
+    pub id: CommandId,
+    /// Every sequence of the same origin and incarnation below this is finished there: its caller
+    /// waits no more. A sequence at or above it was or may be proposed.
+    pub floor: u64,
+    /// An encoded [`quorate_kv_api::Command`].
+    pub payload: Bytes,
+}
+
+/// An entry of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Where it stands.
+    pub position: LogPosition,
+    /// Its commands, in order; may be empty.
+    pub commands: Vec<Command>,
+    /// The members from this entry on, if it changes them. Kept and handed back as it is.
+    pub membership: Option<Bytes>,
+}
+
+/// What became of a command.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// The command.
+    pub id: CommandId,
+    /// The response, or why the command was refused without any effect.
+    pub result: Result<Response, KvError>,
+}
+
+/// The response to a command. Its header tells the revision; cluster, member and term are 0.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Response {
+    /// To a put.
+    Put(PutResponse),
+    /// To a deletion.
+    DeleteRange(DeleteRangeResponse),
+    /// To a transaction.
+    Txn(TxnResponse),
+}
+
+/// The state machine over an engine. It has one owner; any number of [`Reader`]s read beside it.
+pub struct Store {
+    shared: Arc<Shared>,
+    head: Head,
+    membership: Bytes,
+    sessions: Sessions,
+    /// The first failure. What the tables hold is unknown after it.
+    failure: Option<Arc<StoreError>>,
+}
+
+impl Store {
+    /// Opens the store that `engine` holds. An engine without any record becomes a fresh store, at
+    /// revision 1 and log position 0. The engine must offer [`TABLES`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Storage`]; [`StoreError::NewerFormat`]; [`StoreError::Corrupt`], also if the engine
+    /// holds something but no store.
+    pub fn open(engine: Arc<dyn Engine>) -> Result<Self, StoreError> {
+        let view = engine.view()?;
+        if is_empty(&*view)? {
+            let mut batch = WriteBatch::new();
+            meta::initialise(&mut batch);
+            engine.write(&batch)?;
+        }
+        let derived = Derived::load(&*engine.view()?)?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(engine, &derived.head)),
+            head: derived.head,
+            membership: derived.membership,
+            sessions: derived.sessions,
+            failure: None,
+        })
+    }
+
+    /// The last log entry applied. It is durable only after a flush of the engine.
+    pub fn applied(&self) -> LogPosition {
+        self.head.applied
+    }
+
+    /// The membership that came with an entry last; empty before the first.
+    pub fn membership(&self) -> Bytes {
+        self.membership.clone()
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        self.shared.engine()
+    }
+
+    /// A handle to read with, also from other threads.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.shared.clone())
+    }
+
+    /// Applies a run of entries and writes all their changes, and the new applied position, in one
+    /// batch. Entries at or below [`Self::applied`] are skipped. Outcomes are appended in the order of
+    /// the commands. A command gets none if it was applied before, if its member said that it is
+    /// finished, or if it comes from an earlier life of its member.
+    ///
+    /// When this returns, readers see the changes; they are durable after a flush of the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Storage`] or [`StoreError::Corrupt`]; no outcome was then appended, and the
+    /// store refuses all later work with [`StoreError::Stopped`].
+    ///
+    /// # Panics
+    ///
+    /// If the positions do not ascend.
+    pub fn apply(
+        &mut self,
+        entries: &[Entry],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(), StoreError> {
+        self.check_running()?;
+        let outcomes_before = outcomes.len();
+        self.apply_run(entries, outcomes).map_err(|failure| {
+            outcomes.truncate(outcomes_before);
+            self.stop(failure)
+        })
+    }
+
+    fn apply_run(
+        &mut self,
+        entries: &[Entry],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(), StoreError> {
+        let mut head = self.head;
+        let mut membership = None;
+        let mut pending = Pending::new(self.engine().clone());
+        for entry in entries {
+            if entry.position.index <= self.head.applied.index {
+                continue;
+            }
+            advance(&mut head, entry.position);
+            for command in &entry.commands {
+                if self.sessions.admit(command.id, command.floor) {
+                    let result = apply_command(&mut pending, &mut head, &command.payload)?;
+                    outcomes.push(Outcome { id: command.id, result });
+                }
+            }
+            membership = entry.membership.as_ref().or(membership);
+        }
+        if head.applied == self.head.applied {
+            return Ok(());
+        }
+        let mut batch = WriteBatch::new();
+        pending.write(&mut batch);
+        self.sessions.write_touched(&mut batch);
+        if let Some(membership) = membership {
+            batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
+            self.membership = membership.clone();
+        }
+        batch.put(META, HEAD_KEY, head.encode());
+        self.shared.begin(head.revision);
+        self.engine().write(&batch)?;
+        self.shared.publish(&head);
+        self.head = head;
+        Ok(())
+    }
+
+    /// A picture of the present state, to be sent to another member or kept as a backup.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Storage`], [`StoreError::Corrupt`].
+    pub fn snapshot(&self) -> Result<SnapshotReader, StoreError> {
+        self.reader().snapshot()
+    }
+
+    /// Replaces the whole state by a snapshot, durably. Readers see either the old state or the new.
+    /// Entries up to the snapshot's position are skipped from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::IncompleteSnapshot`] if its last block is missing; nothing is changed then.
+    /// [`StoreError::Storage`], [`StoreError::Corrupt`]; the store then refuses all later work.
+    pub fn install(&mut self, staged: StagedSnapshot) -> Result<(), StoreError> {
+        self.check_running()?;
+        let restore = staged.into_restore()?;
+        self.shared.begin(i64::MAX);
+        restore.commit().map_err(|failure| self.stop(failure.into()))?;
+        let view = self.engine().view().map_err(|failure| self.stop(failure.into()))?;
+        let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
+        self.head = derived.head;
+        self.membership = derived.membership;
+        self.sessions = derived.sessions;
+        self.shared.begin(self.head.revision);
+        self.shared.publish(&self.head);
+        Ok(())
+    }
+
+    fn check_running(&self) -> Result<(), StoreError> {
+        match &self.failure {
+            Some(cause) => Err(StoreError::Stopped { cause: cause.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn stop(&mut self, failure: StoreError) -> StoreError {
+        self.failure = Some(Arc::new(failure.clone()));
+        failure
+    }
+}
+
+/// What the store keeps in memory of its tables.
+struct Derived {
+    head: Head,
+    membership: Bytes,
+    sessions: Sessions,
+}
+
+impl Derived {
+    fn load(view: &dyn View) -> Result<Self, StoreError> {
+        meta::check_format(view.get(META, FORMAT_KEY)?)?;
+        let head = Head::read(|key| view.get(META, key))?;
+        let membership = view.get(META, MEMBERSHIP_KEY)?.unwrap_or_default();
+        let rows = view.scan(SESSIONS, &KeyRange::all(), Direction::Forward);
+        Ok(Self { head, membership, sessions: Sessions::load(rows)? })
+    }
+}
+
+fn is_empty(view: &dyn View) -> Result<bool, StoreError> {
+    for table in TABLES {
+        if let Some(row) = view.scan(*table, &KeyRange::all(), Direction::Forward).next() {
+            row?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Moves the applied position on.
+fn advance(head: &mut Head, position: LogPosition) {
+    let LogPosition { term, index } = head.applied;
+    assert!(
+        position.index > index && position.term >= term,
+        "log positions ascend: {position} comes after {}",
+        head.applied
+    );
+    head.applied = position;
+}
+
+fn apply_command(
+    pending: &mut Pending,
+    head: &mut Head,
+    payload: &Bytes,
+) -> Result<Result<Response, KvError>, StoreError> {
+    let Ok(command) = KvCommand::decode(payload.clone()) else {
+        return Ok(Err(KvError::MalformedCommand));
+    };
+    let before = head.revision;
+    let result = match execute(pending, head, &command) {
+        Ok(response) => Ok(response),
+        Err(RequestError::Refused(cause)) => Err(cause),
+        Err(RequestError::Failed(cause)) => return Err(cause),
+    };
+    let step = head.revision - before;
+    assert!(step == 0 || (step == 1 && result.is_ok()), "a command makes one revision, not {step}");
+    Ok(result)
+}
