@@ -26,7 +26,7 @@ pub struct KeyValue {
 }
 
 /// Who answered, and at which revision the store stood.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct ResponseHeader {
     /// The cluster; the state machine leaves 0.
     #[prost(uint64, tag = "1")]

@@ -1,0 +1,10 @@
+//! The state machine against a model, etcd's documented behaviour, crashes and snapshots.
+
+mod concurrency;
+mod facts;
+mod failures;
+mod generate;
+mod harness;
+mod model;
+mod properties;
+mod snapshots;
