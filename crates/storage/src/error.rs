@@ -45,6 +45,18 @@ pub enum StorageError {
         /// The folder.
         path: PathBuf,
     },
+    /// An option of a store is out of its range.
+    #[error("option {field} is {found}, allowed are {min} to {max}")]
+    InvalidOption {
+        /// The field of the options.
+        field: &'static str,
+        /// Its value, in the unit of the field.
+        found: u64,
+        /// The smallest allowed value.
+        min: u64,
+        /// The largest allowed value.
+        max: u64,
+    },
     /// The log does not hold the entry: it was purged or never written.
     #[error("log entry {index} is not in the log, which holds entries after {start} up to {last}")]
     NoSuchEntry {
@@ -61,6 +73,19 @@ impl StorageError {
     /// Builds an [`StorageError::Io`].
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io { action, path: path.into(), source: Arc::new(source) }
+    }
+
+    /// An [`StorageError::InvalidOption`] if `found` is not in `range`.
+    #[cfg(feature = "rocksdb")]
+    pub(crate) fn check_option(
+        field: &'static str,
+        found: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<(), Self> {
+        if range.contains(&found) {
+            return Ok(());
+        }
+        Err(Self::InvalidOption { field, found, min: *range.start(), max: *range.end() })
     }
 
     /// Whether the same call may succeed later without opening the store anew. Never: a failed

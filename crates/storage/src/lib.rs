@@ -9,10 +9,18 @@
 //! feature `rocksdb` (on by default) the engine `RocksEngine` and the log store `RaftEngineLog`
 //! implement both for real disks. [`conformance`] is the suite that any other implementation should pass.
 
+pub mod conformance;
 mod engine;
 mod error;
+#[cfg(feature = "rocksdb")]
+mod files;
+mod latch;
 mod log;
 pub mod memory;
+#[cfg(feature = "rocksdb")]
+pub mod raft_engine_log;
+#[cfg(feature = "rocksdb")]
+pub mod rocks;
 
 pub use engine::{Direction, Engine, KeyRange, Restore, Scan, Table, View, WriteBatch, WriteOp};
 pub use error::StorageError;

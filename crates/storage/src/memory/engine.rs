@@ -8,8 +8,9 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use super::content::Content;
-use super::fault::{Faults, Latch, Operation};
+use super::fault::{Faults, Operation};
 use super::scan::MemoryScan;
+use crate::latch::Latch;
 use crate::{Direction, Engine, KeyRange, Restore, Scan, StorageError, Table, View, WriteBatch};
 
 /// An [`Engine`] in memory. A handle: clones share one content.
@@ -24,13 +25,13 @@ pub struct MemoryEngine {
 #[derive(Debug)]
 struct Shared {
     current: RwLock<Current>,
+    latch: Latch,
     faults: Faults,
 }
 
 #[derive(Debug)]
 struct Current {
     store: Arc<Store>,
-    latch: Latch,
     /// How often the engine crashed or was opened again after a failure; tells restores that began before.
     lives: u64,
 }
@@ -48,8 +49,8 @@ impl MemoryEngine {
     /// An empty engine with these tables.
     pub fn new(tables: &[Table]) -> Self {
         let store = Arc::new(Store::new(Content::new(tables)));
-        let current = Current { store, latch: Latch::default(), lives: 0 };
-        let shared = Shared { current: RwLock::new(current), faults: Faults::default() };
+        let current = RwLock::new(Current { store, lives: 0 });
+        let shared = Shared { current, latch: Latch::default(), faults: Faults::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -77,18 +78,16 @@ impl MemoryEngine {
         let last = content.flushed.saturating_add(batches as u64).min(content.newest);
         content.roll_back_to(last);
         content.flushed = last;
-        *current = Current {
-            store: Arc::new(Store::new(content)),
-            latch: Latch::default(),
-            lives: current.lives + 1,
-        };
+        let lives = current.lives + 1;
+        *current = Current { store: Arc::new(Store::new(content)), lives };
+        self.shared.latch.clear();
     }
 
     /// Opens an engine that stopped after a failure. What was not flushed is then lost, as by
     /// [`MemoryEngine::crash`]; crash it with [`MemoryEngine::crash_keeping`] before to keep some of it.
     /// An engine that did not stop keeps everything.
     pub fn reopen(&self) {
-        if self.shared.current.read().latch.is_stopped() {
+        if self.shared.latch.is_stopped() {
             self.crash();
         }
     }
@@ -108,19 +107,18 @@ impl MemoryEngine {
         self.shared.faults.corrupt_next_read();
     }
 
-    fn stop(&self, cause: StorageError) -> StorageError {
-        self.shared.current.write().latch.stop(cause)
+    /// Carries out an ordered failure of a write or flush, after which the engine stops.
+    fn check(&self, operation: Operation) -> Result<(), StorageError> {
+        self.shared.latch.check()?;
+        let result = self.shared.faults.check(operation, ENGINE_PATH);
+        result.map_err(|cause| self.shared.latch.stop(cause))
     }
 }
 
 impl Engine for MemoryEngine {
     fn write(&self, batch: &WriteBatch) -> Result<(), StorageError> {
         let current = self.shared.current.read();
-        current.latch.check()?;
-        if let Err(cause) = self.shared.faults.check(Operation::Write, ENGINE_PATH) {
-            drop(current);
-            return Err(self.stop(cause));
-        }
+        self.check(Operation::Write)?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -133,7 +131,7 @@ impl Engine for MemoryEngine {
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
         let current = self.shared.current.read();
-        current.latch.check()?;
+        self.shared.latch.check()?;
         self.shared.faults.check(Operation::Read, ENGINE_PATH)?;
         let content = current.store.content.read();
         Ok(content.get(table, key, content.newest).cloned())
@@ -141,7 +139,7 @@ impl Engine for MemoryEngine {
 
     fn view(&self) -> Result<Arc<dyn View>, StorageError> {
         let current = self.shared.current.read();
-        current.latch.check()?;
+        self.shared.latch.check()?;
         let store = Arc::clone(&current.store);
         let batch = store.register_view();
         Ok(Arc::new(MemoryView { shared: Arc::clone(&self.shared), store, batch }))
@@ -149,11 +147,7 @@ impl Engine for MemoryEngine {
 
     fn flush(&self) -> Result<(), StorageError> {
         let current = self.shared.current.read();
-        current.latch.check()?;
-        if let Err(cause) = self.shared.faults.check(Operation::Sync, ENGINE_PATH) {
-            drop(current);
-            return Err(self.stop(cause));
-        }
+        self.check(Operation::Sync)?;
         let mut content = current.store.content.write();
         content.flushed = content.newest;
         let horizon = current.store.horizon(&content);
@@ -163,7 +157,7 @@ impl Engine for MemoryEngine {
 
     fn restore(&self) -> Result<Box<dyn Restore>, StorageError> {
         let current = self.shared.current.read();
-        current.latch.check()?;
+        self.shared.latch.check()?;
         let names = current.store.content.read().table_names();
         Ok(Box::new(MemoryRestore {
             engine: self.clone(),
@@ -289,15 +283,13 @@ impl Restore for MemoryRestore {
         let Self { engine, lives, tables, .. } = *self;
         let content = Content::restored(tables);
         let mut current = engine.shared.current.write();
-        current.latch.check()?;
+        engine.shared.latch.check()?;
         if current.lives != lives {
             let source = io::Error::other("the restore began before a crash");
             let cause = Arc::new(StorageError::io("restore", ENGINE_PATH, source));
             return Err(StorageError::Stopped { cause });
         }
-        if let Err(cause) = engine.shared.faults.check(Operation::Sync, ENGINE_PATH) {
-            return Err(current.latch.stop(cause));
-        }
+        engine.check(Operation::Sync)?;
         current.store = Arc::new(Store::new(content));
         Ok(())
     }

@@ -1,7 +1,6 @@
-//! Failures that a test orders in advance, and the latch that keeps a failed store stopped.
+//! Failures that a test orders in advance.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
@@ -74,31 +73,6 @@ impl Faults {
         let armed = orders.write.is_some() || orders.sync.is_some() || orders.read;
         self.armed.store(armed, Ordering::Release);
         result
-    }
-}
-
-/// The first failure of a store, if any.
-#[derive(Debug, Default)]
-pub(super) struct Latch(Option<Arc<StorageError>>);
-
-impl Latch {
-    /// An error if the store stopped.
-    pub(super) fn check(&self) -> Result<(), StorageError> {
-        match &self.0 {
-            None => Ok(()),
-            Some(cause) => Err(StorageError::Stopped { cause: Arc::clone(cause) }),
-        }
-    }
-
-    /// Stops the store for `cause` and hands it back. A later cause does not replace the first.
-    pub(super) fn stop(&mut self, cause: StorageError) -> StorageError {
-        self.0.get_or_insert_with(|| Arc::new(cause.clone()));
-        cause
-    }
-
-    /// Whether the store stopped.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.0.is_some()
     }
 }
 

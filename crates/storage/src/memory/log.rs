@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use quorate_types::{LogIndex, LogPosition};
 
-use super::fault::{Faults, Latch, Operation};
+use super::fault::{Faults, Operation};
+use crate::latch::Latch;
 use crate::log::{check_batch, check_range, limit_bytes};
 use crate::{HardState, LogBatch, LogEntry, LogReader, LogState, LogStore, StorageError};
 
@@ -22,7 +23,7 @@ pub struct MemoryLog {
 #[derive(Debug, Default)]
 struct Shared {
     content: RwLock<Content>,
-    latch: Mutex<Latch>,
+    latch: Latch,
     faults: Faults,
 }
 
@@ -81,15 +82,14 @@ impl MemoryLog {
             content.take_back_last();
         }
         content.unsynced.clear();
-        *self.shared.latch.lock() = Latch::default();
+        self.shared.latch.clear();
     }
 
     /// Opens a log that stopped after a failure. What was not synced is then lost, as by
     /// [`MemoryLog::crash`]; crash it with [`MemoryLog::crash_keeping`] before to keep some of it. A log that did
     /// not stop keeps everything.
     pub fn reopen(&self) {
-        let stopped = self.shared.latch.lock().is_stopped();
-        if stopped {
+        if self.shared.latch.is_stopped() {
             self.crash();
         }
     }
@@ -111,7 +111,7 @@ impl MemoryLog {
 
     fn check(&self, operation: Operation) -> Result<(), StorageError> {
         let result = self.shared.faults.check(operation, LOG_PATH);
-        result.map_err(|cause| self.shared.latch.lock().stop(cause))
+        result.map_err(|cause| self.shared.latch.stop(cause))
     }
 
     fn sync(&self, content: &mut Content) -> Result<(), StorageError> {
@@ -127,7 +127,7 @@ impl LogStore for MemoryLog {
     }
 
     fn begin(&mut self) -> Result<u64, StorageError> {
-        self.shared.latch.lock().check()?;
+        self.shared.latch.check()?;
         self.check(Operation::Write)?;
         let mut content = self.shared.content.write();
         self.sync(&mut content)?;
@@ -136,7 +136,7 @@ impl LogStore for MemoryLog {
     }
 
     fn append(&mut self, batch: &LogBatch, sync: bool) -> Result<(), StorageError> {
-        self.shared.latch.lock().check()?;
+        self.shared.latch.check()?;
         self.check(Operation::Write)?;
         let mut content = self.shared.content.write();
         check_batch(&content.state(), batch);
@@ -150,7 +150,7 @@ impl LogStore for MemoryLog {
     }
 
     fn purge(&mut self, through: LogPosition) -> Result<(), StorageError> {
-        self.shared.latch.lock().check()?;
+        self.shared.latch.check()?;
         self.check(Operation::Write)?;
         let mut content = self.shared.content.write();
         content.purge(through);
@@ -247,7 +247,7 @@ impl LogReader for MemoryLogReader {
         bytes_max: u64,
     ) -> Result<Vec<LogEntry>, StorageError> {
         let shared = &self.0.shared;
-        shared.latch.lock().check()?;
+        shared.latch.check()?;
         shared.faults.check(Operation::Read, LOG_PATH)?;
         let content = shared.content.read();
         if !check_range(&content.state(), first, end)? {
