@@ -269,6 +269,11 @@ impl<T, R> Core<T, R> {
         }
     }
 
+    /// The latest term seen.
+    pub fn term(&self) -> Term {
+        Term::new(self.raw.raft.term)
+    }
+
     fn membership(&self) -> Membership {
         Membership::from_raft(&self.raw.raft.prs().conf().to_conf_state())
     }

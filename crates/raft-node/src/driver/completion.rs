@@ -84,7 +84,7 @@ impl<T> Completion<T> {
     /// # Panics
     ///
     /// If the answer was taken before, through [`Self::wait_timeout`] or by polling.
-    pub fn wait(self) -> Result<T, Abandoned> {
+    pub fn wait(&mut self) -> Result<T, Abandoned> {
         let mut state = self.0.state.lock();
         loop {
             if let Some(result) = state.take() {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_answer_reaches_a_waiting_thread() {
-        let (completer, completion) = completion();
+        let (completer, mut completion) = completion();
         let waiting = std::thread::spawn(move || completion.wait());
         completer.complete(7);
         assert_eq!(waiting.join().expect("no panic"), Ok(7));
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_dropped_completer_is_an_answer() {
-        let (completer, completion) = completion::<u8>();
+        let (completer, mut completion) = completion::<u8>();
         drop(completer);
         assert_eq!(completion.wait(), Err(Abandoned));
     }

@@ -1,6 +1,7 @@
 //! The consensus thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use quorate_transport::Transport;
@@ -22,6 +23,8 @@ pub(super) struct Consensus<R> {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) snapshots: Arc<Snapshots<R>>,
     pub(super) signal: StopSignal,
+    /// Published for handles.
+    pub(super) term: Arc<AtomicU64>,
     pub(super) jobs: Jobs,
 }
 
@@ -67,6 +70,7 @@ impl<R: Send + 'static> Consensus<R> {
             }
             let outputs = self.core.poll(self.clock.now()).map_err(StopCause::Core)?;
             deadline = outputs.deadline;
+            self.term.store(self.core.term().get(), Ordering::Relaxed);
             if self.carry_out(outputs).is_err() {
                 return Ok(());
             }

@@ -20,7 +20,7 @@ mod snapshot;
 mod stop;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crossbeam::channel;
 use parking_lot::Mutex;
 use quorate_storage::{LogStore, StorageError};
 use quorate_transport::{Transport, TransportError};
-use quorate_types::MemberId;
+use quorate_types::{MemberId, Term};
 use thiserror::Error;
 
 pub use self::clock::Clock;
@@ -92,6 +92,7 @@ pub struct Driver<R: Send + 'static> {
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
     flusher: Arc<dyn Flusher>,
+    term: Arc<AtomicU64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -129,6 +130,7 @@ impl<R: Send + 'static> Driver<R> {
             waiting: Arc::default(),
             waiting_max,
             flusher: machine.flusher(),
+            term: Arc::default(),
             threads: Mutex::default(),
         };
         driver.spawn_threads(core, events, log, machine, transport)?;
@@ -167,6 +169,7 @@ impl<R: Send + 'static> Driver<R> {
             transport,
             snapshots,
             signal: self.signal.clone(),
+            term: self.term.clone(),
             jobs: consensus::Jobs { to_log, to_apply, to_flush, to_fetch },
         };
         self.spawn("quorate-raft", move || consensus.run())
@@ -230,6 +233,11 @@ impl<R: Send + 'static> Driver<R> {
         completion
     }
 
+    /// The latest term seen, as of a moment ago.
+    pub fn term(&self) -> Term {
+        Term::new(self.term.load(Ordering::Relaxed))
+    }
+
     /// Asks that leadership move to `to`. Nothing happens if it cannot; see the probe for what came of it.
     pub fn transfer_leader(&self, to: MemberId) {
         self.mailbox.send(Event::TransferLeader(to));
@@ -247,6 +255,23 @@ impl<R: Send + 'static> Driver<R> {
     ///
     /// The first cause, unless the member was closed properly.
     pub fn stop(&self) -> Result<(), StopCause> {
+        if !self.join() {
+            return Ok(());
+        }
+        match self.signal.cause() {
+            Some(StopCause::Closed) | None => self.flusher.flush().map_err(StopCause::Flush),
+            Some(cause) => Err(cause),
+        }
+    }
+
+    /// Stops the member and waits for its threads, but leaves its state as it is: what was not flushed will be
+    /// replayed from the log.
+    pub fn kill(&self) {
+        self.join();
+    }
+
+    /// Ends the threads; `false` if they had ended before.
+    fn join(&self) -> bool {
         self.mailbox.stop();
         let threads = std::mem::take(&mut *self.threads.lock());
         let were_running = !threads.is_empty();
@@ -255,13 +280,7 @@ impl<R: Send + 'static> Driver<R> {
             let _joined = thread.join();
         }
         self.signal.set(StopCause::Closed);
-        match self.signal.cause() {
-            Some(StopCause::Closed) | None if were_running => {
-                self.flusher.flush().map_err(StopCause::Flush)
-            }
-            Some(StopCause::Closed) | None => Ok(()),
-            Some(cause) => Err(cause),
-        }
+        were_running
     }
 }
 

@@ -1,0 +1,194 @@
+//! A member of a cluster, running in this process.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use quorate_mvcc::{Store, StoreError};
+use quorate_raft_node::driver::{Driver, DriverConfig, StopCause};
+use quorate_transport::Transport;
+use quorate_transport::tcp::{TcpConfig, TcpTransport};
+use quorate_types::{ClusterId, MemberId};
+
+use crate::client::{Client, Member};
+use crate::config::{Config, Network};
+use crate::data::{OpenData, Place};
+use crate::error::OpenError;
+use crate::identity::Identity;
+use crate::machine::KvMachine;
+use crate::solitude::Solitude;
+
+/// A member of a cluster, running in this process. Dropping it stops the member.
+///
+/// Everything that a [`Client`] can do can be done on the node itself; clients that outlive it are told that the member
+/// has stopped.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// use quorate::{Config, Node};
+///
+/// let node = Node::open(Config::new(folder.join("data")))?;
+/// node.put("greeting", "hello").wait()?;
+/// let found = node.get("greeting").wait()?;
+/// assert_eq!(&found.unwrap().value[..], b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Node {
+    client: Client,
+    election_timeout: Duration,
+    /// Held until the member has stopped; the field order matters.
+    _place: Place,
+}
+
+impl Node {
+    /// Opens a member and starts its threads. The first time, it founds its cluster as configured; later it goes on
+    /// where it stopped, whether it was closed or killed.
+    ///
+    /// Returns without waiting for the other members. Requests wait for a majority as long as their timeout allows.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]. Nothing runs then, and the data folder is as it was, or founded.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        config.validate()?;
+        let OpenData { identity, engine, log, place } = OpenData::open(&config)?;
+        let store = Store::open(engine).map_err(|error| match error {
+            StoreError::NewerFormat { found, supported } => {
+                OpenError::NewerFormat { path: place.path(), found, supported }
+            }
+            StoreError::Storage(cause) => OpenError::Storage(cause),
+            other => OpenError::Store(other),
+        })?;
+        let transport = open_transport(&config, &identity)?;
+        let machine = KvMachine::new(store);
+        let reader = machine.store().reader();
+        let driver_config = DriverConfig {
+            member: identity.member_id(),
+            initial_membership: identity.membership(),
+            seed: seed(identity.member_id()),
+            tuning: config.tuning(),
+        };
+        let driver = Driver::start(driver_config, log, machine, transport)?;
+        let member = Member {
+            name: identity.name.clone(),
+            cluster_id: identity.cluster_id(),
+            member_id: identity.member_id(),
+            driver,
+            reader,
+            limits: config.limits,
+        };
+        let client = Client { member: Arc::new(member), timeout: config.request_timeout };
+        Ok(Self { client, election_timeout: config.election_timeout, _place: place })
+    }
+
+    /// A handle to be kept elsewhere.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The member's cluster.
+    pub fn cluster_id(&self) -> ClusterId {
+        self.client.member.cluster_id
+    }
+
+    /// The member's id.
+    pub fn member_id(&self) -> MemberId {
+        self.client.member.member_id
+    }
+
+    /// Asks that leadership move to another member and waits until it has moved, at most for an election timeout.
+    /// Returns whether `to` leads now, as far as this member knows.
+    pub fn transfer_leader(&self, to: MemberId) -> bool {
+        self.client.member.driver.transfer_leader(to);
+        let deadline = Instant::now() + self.election_timeout;
+        loop {
+            let status = self.client.status();
+            if status.leader() == Some(to) || status.consensus.is_err() {
+                return status.leader() == Some(to);
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(TRANSFER_POLL_INTERVAL);
+        }
+    }
+
+    /// Stops the member in good order: hands leadership over if it leads others, stops its threads, makes its state
+    /// durable and gives up the data folder. Requests that still wait fail with [`Error::Stopped`](crate::Error::Stopped).
+    ///
+    /// # Errors
+    ///
+    /// Why the member had stopped before, or that its state could not be made durable. The data folder is given up in any case, and
+    /// nothing that was answered is lost.
+    pub fn close(self) -> Result<(), StopCause> {
+        self.hand_over();
+        self.client.member.driver.stop()
+    }
+
+    /// Stops the member at once, as a crash of the process would, except that the operating system keeps what was
+    /// written. For tests of what happens then.
+    pub fn kill(self) {
+        self.client.member.driver.kill();
+    }
+
+    /// Moves leadership to another member, if this one leads; whoever comes first in the list of members.
+    fn hand_over(&self) {
+        let Ok(consensus) = self.client.status().consensus else { return };
+        let me = self.member_id();
+        if consensus.leader != Some(me) {
+            return;
+        }
+        for other in consensus.members.into_iter().filter(|member| *member != me) {
+            if self.transfer_leader(other) {
+                return;
+            }
+        }
+    }
+}
+
+impl Deref for Node {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({:?}, {})", self.client.member.name, self.member_id())
+    }
+}
+
+fn open_transport(config: &Config, identity: &Identity) -> Result<Arc<dyn Transport>, OpenError> {
+    let (cluster, member) = (identity.cluster_id(), identity.member_id());
+    match &config.network {
+        Network::None => Ok(Arc::new(Solitude)),
+        Network::Hub(hub) => Ok(hub.join(cluster, member)),
+        Network::Custom(make) => Ok(make(cluster, member)),
+        Network::Tcp { listen } => {
+            let mut addresses = identity.cluster.members.clone();
+            let own = addresses.remove(&identity.name).unwrap_or_default();
+            let mut tcp = TcpConfig::new(cluster, member, listen.clone().unwrap_or(own));
+            tcp.seed = seed(member);
+            tcp.peers = addresses
+                .into_iter()
+                .filter_map(|(name, address)| Some((identity.cluster.member_id(&name)?, address)))
+                .collect();
+            Ok(Arc::new(TcpTransport::bind(tcp).map_err(OpenError::Transport)?))
+        }
+    }
+}
+
+/// Where the random numbers of a member start. They spread timeouts and need not be unpredictable.
+fn seed(member: MemberId) -> u64 {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let count = OPENED.fetch_add(1, Ordering::Relaxed);
+    member.get() ^ (since.as_nanos() as u64) ^ count.rotate_left(32)
+}
+
+/// Leadership moves within a few round trips.
+const TRANSFER_POLL_INTERVAL: Duration = Duration::from_millis(2);
