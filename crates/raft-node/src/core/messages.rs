@@ -24,7 +24,11 @@ impl<T, R> Core<T, R> {
                 _ => self.refuse("a raft message that does not travel, or not here"),
             },
             Ok(Peer::Commands(batch)) => {
-                if self.leads() {
+                // A member forwards commands of its own callers only. One of nobody would stop
+                // every member once it stands in the log.
+                if batch.commands.iter().any(|command| command.origin != from.get()) {
+                    self.refuse("commands of another member than the sender");
+                } else if self.leads() {
                     self.proposals.add_forwarded(batch, &self.tuning);
                 }
             }
