@@ -5,6 +5,7 @@
 //! them as bulk streams.
 //!
 //! - [`hub`]: members of one process, with faults on demand.
+//! - [`tcp`]: members that talk over TCP.
 //! - [`conformance`]: what every transport must do, for implementations elsewhere too.
 
 mod bulk;
@@ -17,6 +18,7 @@ mod mailbox;
 mod notices;
 mod random;
 mod seam;
+pub mod tcp;
 mod threads;
 
 pub use error::TransportError;

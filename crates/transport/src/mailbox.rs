@@ -153,7 +153,7 @@ impl Mailbox {
         let forgotten = std::mem::take(&mut state.batch);
         drop(state);
         self.changed.notify_all();
-        count(&forgotten.letters)
+        count(forgotten.letters.len())
     }
 }
 
@@ -174,9 +174,9 @@ pub(crate) fn size(message: &Bytes) -> u64 {
     u64::try_from(message.len()).expect("memory has fewer than 2^64 bytes")
 }
 
-/// The number of letters in `letters`.
-pub(crate) fn count(letters: &VecDeque<Letter>) -> u64 {
-    u64::try_from(letters.len()).expect("memory holds fewer than 2^64 letters")
+/// A number of letters in memory, for the counters.
+pub(crate) fn count(letters: usize) -> u64 {
+    u64::try_from(letters).expect("memory holds fewer than 2^64 letters")
 }
 
 #[cfg(test)]

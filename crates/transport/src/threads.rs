@@ -39,7 +39,10 @@ impl ThreadGroup {
         }
         inner.members.retain(|m| m.handle.as_ref().is_none_or(|handle| !handle.is_finished()));
         if inner.members.len() >= limit {
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many streams are open"));
+            return Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "too many connections are open",
+            ));
         }
         let handle = thread::Builder::new().name(name).spawn(body)?;
         inner.members.push(Member { id: handle.thread().id(), handle: Some(handle) });

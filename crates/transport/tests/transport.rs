@@ -4,3 +4,7 @@
 mod hub;
 #[path = "transport/suite.rs"]
 mod suite;
+#[path = "transport/tcp.rs"]
+mod tcp;
+#[path = "transport/tcp_hostile.rs"]
+mod tcp_hostile;

@@ -73,6 +73,7 @@ pub struct HubTransport {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     started: AtomicBool,
+    stopped: AtomicBool,
 }
 
 struct Shared {
@@ -128,6 +129,7 @@ impl Hub {
             shared: Arc::clone(&self.shared),
             slot: Arc::new(Slot::new(cluster, member, mailbox)),
             started: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
         })
     }
 
@@ -258,6 +260,9 @@ impl HubTransport {
 impl Transport for HubTransport {
     /// Fails with [`TransportError::Listen`] while an earlier life of the member runs.
     fn start(&self, inbox: Arc<dyn Inbox>) -> Result<(), TransportError> {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Err(TransportError::Stopped);
+        }
         if self.started.swap(true, Ordering::SeqCst) {
             return Err(TransportError::AlreadyStarted);
         }
@@ -340,7 +345,7 @@ impl Transport for HubTransport {
 
     /// As the trait says; called from within an [`Inbox`] call it does not wait for that call.
     fn stop(&self) {
-        self.started.store(true, Ordering::SeqCst);
+        self.stopped.store(true, Ordering::SeqCst);
         self.unregister();
         let forgotten = self.slot.close();
         self.shared.network.counters.dropped_away.add(forgotten);

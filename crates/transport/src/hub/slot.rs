@@ -74,7 +74,7 @@ impl Network {
             }
             while let Some(letter) = batch.letters.pop_front() {
                 if !slot.running.load(Ordering::Relaxed) {
-                    self.counters.dropped_away.add(1 + count(&batch.letters));
+                    self.counters.dropped_away.add(1 + count(batch.letters.len()));
                     return;
                 }
                 self.counters.delivered.add(1);
