@@ -1,12 +1,16 @@
 //! Readers beside the writer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use quorate_kv_api::{DeleteRangeRequest, PutRequest, RangeRequest};
-use quorate_mvcc::Reader;
+use bytes::Bytes;
+use quorate_kv_api::{Command as KvCommand, DeleteRangeRequest, PutRequest, RangeRequest};
+use quorate_mvcc::{Reader, Store};
+use quorate_storage::memory::MemoryEngine;
+use quorate_storage::{Engine, Restore, StorageError, Table, View, WriteBatch};
 
-use crate::harness::Single;
+use crate::harness::{Single, engine, entry, numbered};
 
 /// The key is put at even revisions, with its revision as value, and deleted at odd ones.
 fn check(reader: &Reader, request: &RangeRequest) -> i64 {
@@ -49,4 +53,103 @@ fn every_read_is_true_at_its_revision() {
         done.store(true, Ordering::Relaxed);
     });
     assert_eq!(single.store.reader().revision(), 5999);
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// An engine that lets something happen just before its next lookup of a live key, or just after its
+/// next write.
+struct Meddling {
+    inner: MemoryEngine,
+    before_get: Mutex<Option<Hook>>,
+    after_write: Mutex<Option<Hook>>,
+}
+
+fn run(hook: &Mutex<Option<Hook>>) {
+    let hook = hook.lock().expect("no hook panics").take();
+    if let Some(hook) = hook {
+        hook();
+    }
+}
+
+impl Engine for Meddling {
+    fn write(&self, batch: &WriteBatch) -> Result<(), StorageError> {
+        self.inner.write(batch)?;
+        run(&self.after_write);
+        Ok(())
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        if table == Table("live") {
+            run(&self.before_get);
+        }
+        self.inner.get(table, key)
+    }
+
+    fn view(&self) -> Result<Arc<dyn View>, StorageError> {
+        self.inner.view()
+    }
+
+    fn flush(&self) -> Result<(), StorageError> {
+        self.inner.flush()
+    }
+
+    fn restore(&self) -> Result<Box<dyn Restore>, StorageError> {
+        self.inner.restore()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.inner.size_bytes()
+    }
+}
+
+fn meddling() -> (Arc<Meddling>, Store) {
+    let inner = engine();
+    let meddling =
+        Arc::new(Meddling { inner, before_get: Mutex::default(), after_write: Mutex::default() });
+    let store = Store::open(meddling.clone()).expect("the engine is fresh");
+    (meddling, store)
+}
+
+fn apply(store: &mut Store, index: u64, command: impl Into<KvCommand>) {
+    let entry = entry(index, vec![numbered(index, &command.into())]);
+    store.apply(&[entry], &mut Vec::new()).expect("memory does not fail");
+}
+
+/// The revision that a read of the key tells; checks that what it found is true there.
+fn read(reader: &Reader) -> i64 {
+    check(reader, &RangeRequest::key("k"))
+}
+
+#[test]
+fn a_write_between_revision_and_lookup() {
+    let (engine, mut store) = meddling();
+    let reader = store.reader();
+    apply(&mut store, 1, PutRequest::new("k", "2"));
+    let store = Arc::new(Mutex::new(store));
+    let meddle = |index: u64, command: KvCommand| {
+        let store = store.clone();
+        let hook = move || apply(&mut store.lock().expect("no hook panics"), index, command);
+        *engine.before_get.lock().expect("no hook panics") = Some(Box::new(hook));
+    };
+    meddle(2, DeleteRangeRequest::key("k").into());
+    assert_eq!(read(&reader), 3);
+    meddle(3, PutRequest::new("k", "4").into());
+    assert_eq!(read(&reader), 4);
+}
+
+#[test]
+fn a_read_between_write_and_its_end() {
+    let (engine, mut store) = meddling();
+    let commands: [KvCommand; 3] = [
+        PutRequest::new("k", "2").into(),
+        DeleteRangeRequest::key("k").into(),
+        PutRequest::new("k", "4").into(),
+    ];
+    for (index, command) in (1..).zip(commands) {
+        let reader = store.reader();
+        let hook = move || assert_eq!(read(&reader), index as i64 + 1);
+        *engine.after_write.lock().expect("no hook panics") = Some(Box::new(hook));
+        apply(&mut store, index, command);
+    }
 }

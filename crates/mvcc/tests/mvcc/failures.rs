@@ -48,7 +48,7 @@ fn open_with(table: Table, key: &'static str, value: &'static [u8]) -> Result<St
     open(&engine);
     let mut batch = WriteBatch::new();
     batch.put(table, key, value);
-    engine.write(&batch).unwrap();
+    engine.write(&batch).expect("memory does not fail");
     Store::open(Arc::new(engine))
 }
 

@@ -70,7 +70,7 @@ fn large() -> Single {
     let mut single = Single::new();
     for number in 0..40u32 {
         let key = format!("key{number:03}");
-        single.apply(PutRequest::new(key, vec![number as u8; 30_000])).unwrap();
+        single.apply(PutRequest::new(key, vec![number as u8; 30_000])).expect("puts are accepted");
     }
     single
 }
