@@ -30,7 +30,8 @@ impl SplitMix64 {
 mod tests {
     use super::*;
 
-    /// Values of the reference implementation, <https://prng.di.unimi.it/splitmix64.c>, seed 1234567.
+    /// Values of the reference implementation, <https://prng.di.unimi.it/splitmix64.c>, seed
+    /// 1234567.
     #[test]
     fn agrees_with_the_reference() {
         let mut random = SplitMix64::new(1_234_567);

@@ -65,8 +65,8 @@ pub fn have_a_size_limit(network: &dyn Network) {
     assert!(seen.messages.iter().all(|(_, message)| message.len() <= limit));
 }
 
-/// A receiver that stalls makes the sender drop the oldest messages and hear of it; the newest arrive.
-/// The sender never blocks.
+/// A receiver that stalls makes the sender drop the oldest messages and hear of it; the newest
+/// arrive. The sender never blocks.
 pub fn to_a_stalled_peer_are_bounded(network: &dyn Network) {
     let members = members(network, 2);
     let (sender, receiver) = (&members[0], &members[1]);

@@ -2,8 +2,8 @@
 //!
 //! Implement [`Network`] and call every function of [`messages`], [`bulk`] and [`lifecycle`] with a
 //! fresh one, or [`run_all`]. They panic with the reason if the transport fails. They take for
-//! granted a network without faults that loses messages only where the seam allows: so they repeat a
-//! message until it arrives, and accept it twice and in any order.
+//! granted a network without faults that loses messages only where the seam allows: so they repeat
+//! a message until it arrives, and accept it twice and in any order.
 
 pub mod bulk;
 pub mod lifecycle;

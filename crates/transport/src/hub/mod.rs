@@ -1,8 +1,8 @@
 //! An in-process network: joins members that live in one process, with faults on demand.
 //!
 //! For applications that hold a whole cluster, for tests and for benchmarks. Every running member
-//! has one thread that delivers its messages. Without faults a message costs one hash lookup and one
-//! push; the payload is shared, never copied.
+//! has one thread that delivers its messages. Without faults a message costs one hash lookup and
+//! one push; the payload is shared, never copied.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -91,8 +91,8 @@ impl Hub {
         Self::with_seed(HubConfig::default().seed)
     }
 
-    /// A network with default limits whose faults draw their random numbers from `seed`. The numbers
-    /// repeat; what they hit depends on how the members' threads run.
+    /// A network with default limits whose faults draw their random numbers from `seed`. The
+    /// numbers repeat; what they hit depends on how the members' threads run.
     pub fn with_seed(seed: u64) -> Self {
         Self::build(HubConfig { seed, ..HubConfig::default() })
     }
@@ -119,8 +119,8 @@ impl Hub {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Prepares one life of `member`. It takes part from `start` to `stop`; after that the member may
-    /// join again, which is a restart. What was on its way to the earlier life is lost.
+    /// Prepares one life of `member`. It takes part from `start` to `stop`; after that the member
+    /// may join again, which is a restart. What was on its way to the earlier life is lost.
     pub fn join(&self, cluster: ClusterId, member: MemberId) -> Arc<HubTransport> {
         let config = &self.shared.config;
         let count_max = usize::try_from(config.queue_count_max).unwrap_or(usize::MAX);
@@ -149,8 +149,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Lets nothing pass from `from` to `to`, and keeps the link's other rules. Bulk streams need both
-    /// directions, so one cut breaks those either way.
+    /// Lets nothing pass from `from` to `to`, and keeps the link's other rules. Bulk streams need
+    /// both directions, so one cut breaks those either way.
     pub fn cut(&self, from: MemberId, to: MemberId) {
         self.shared.change_faults(|faults| faults.cut(from, to));
     }

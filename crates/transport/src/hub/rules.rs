@@ -27,7 +27,8 @@ pub struct LinkRules {
     pub drop_ppm: u32,
     /// How often a message arrives twice.
     pub duplicate_ppm: u32,
-    /// How often a message is held back, up to [`REORDER_DELAY_MAX`], so that later ones overtake it.
+    /// How often a message is held back, up to [`REORDER_DELAY_MAX`], so that later ones overtake
+    /// it.
     pub reorder_ppm: u32,
     /// The shortest delay of every message; at most `delay_max`. Default zero.
     pub delay_min: Duration,

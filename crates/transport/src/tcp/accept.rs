@@ -93,7 +93,8 @@ impl Drop for BulkPlace<'_> {
     }
 }
 
-/// The called member's part of the handshake, all but the welcome. `None` if the caller was refused.
+/// The called member's part of the handshake, all but the welcome. `None` if the caller was
+/// refused.
 fn greet(shared: &Shared, connection: &Connection) -> Result<Option<Hello>, TransportError> {
     let (config, counters) = (&shared.config, &shared.counters);
     let mut bytes = [0; HELLO_SIZE];

@@ -11,8 +11,8 @@ use crate::{MESSAGE_SIZE_MAX, QUEUE_COUNT_MAX, QUEUE_SIZE_MAX, TransportError};
 /// most a dozen voters, so this leaves room for learners.
 pub const PEER_COUNT_MAX: usize = 64;
 
-/// The most incoming connections. Each has a thread. A peer uses one for messages and one for each bulk
-/// stream; the rest is for restarts and strangers.
+/// The most incoming connections. Each has a thread. A peer uses one for messages and one for each
+/// bulk stream; the rest is for restarts and strangers.
 pub const INCOMING_COUNT_MAX: u32 = 256;
 
 /// Settings of a [`TcpTransport`](super::TcpTransport). Make one with [`TcpConfig::new`] and change
@@ -25,8 +25,8 @@ pub struct TcpConfig {
     pub member: MemberId,
     /// Where to listen, `host:port`. Port 0 lets the operating system choose. No default.
     pub listen: String,
-    /// Where the peers listen, `host:port`, resolved anew for every connection. Default none; at most
-    /// [`PEER_COUNT_MAX`], without this member itself. Changed later by `set_peer`.
+    /// Where the peers listen, `host:port`, resolved anew for every connection. Default none; at
+    /// most [`PEER_COUNT_MAX`], without this member itself. Changed later by `set_peer`.
     pub peers: BTreeMap<MemberId, String>,
     /// The longest message, and the longest header of a bulk stream, in bytes. Longer ones are not
     /// sent, and a peer that sends one is disconnected: it must be the same on all members. Default
@@ -35,37 +35,40 @@ pub struct TcpConfig {
     /// The most messages that wait for one peer; as many again can be in the hands of its writer.
     /// Default [`QUEUE_COUNT_MAX`], at least 1.
     pub queue_count_max: u32,
-    /// The most bytes that wait for one peer; as many again can be in the hands of its writer. Default
-    /// [`QUEUE_SIZE_MAX`], at least `message_size_max`.
+    /// The most bytes that wait for one peer; as many again can be in the hands of its writer.
+    /// Default [`QUEUE_SIZE_MAX`], at least `message_size_max`.
     pub queue_size_max: ByteSize,
-    /// The most incoming connections, with those still in their handshake; callers above it are hung
-    /// up on. Default and largest [`INCOMING_COUNT_MAX`], at least 1, which starves all peers but one.
+    /// The most incoming connections, with those still in their handshake; callers above it are
+    /// hung up on. Default and largest [`INCOMING_COUNT_MAX`], at least 1, which starves all peers
+    /// but one.
     pub incoming_count_max: u32,
-    /// How long connecting to one address of a peer may take. Default 2 s, from 1 ms to 5 min. Too short
-    /// for the network, and no connection ever stands.
+    /// How long connecting to one address of a peer may take. Default 2 s, from 1 ms to 5 min. Too
+    /// short for the network, and no connection ever stands.
     pub connect_timeout: Duration,
-    /// How long both sides wait for the other's part of a handshake. Default 5 s, from 1 ms to 5 min.
-    /// Half-open connections hold one of the places for incoming ones that long.
+    /// How long both sides wait for the other's part of a handshake. Default 5 s, from 1 ms to 5
+    /// min. Half-open connections hold one of the places for incoming ones that long.
     pub handshake_timeout: Duration,
-    /// The pause after the first failed connection; each further failure doubles it. The real pause is
-    /// between half and all of that, at random. Default 50 ms, from 1 ms to `backoff_max`.
+    /// The pause after the first failed connection; each further failure doubles it. The real pause
+    /// is between half and all of that, at random. Default 50 ms, from 1 ms to `backoff_max`.
     pub backoff_min: Duration,
     /// The longest pause between connections. Default 2 s, from `backoff_min` to 5 min.
     pub backoff_max: Duration,
-    /// How long a peer may take no bytes before the connection counts as broken. Default 10 s, from 1 ms
-    /// to 5 min.
+    /// How long a peer may take no bytes before the connection counts as broken. Default 10 s, from
+    /// 1 ms to 5 min.
     pub write_timeout: Duration,
     /// How often a connection for messages shows that it is alive. Default 5 s, from 1 ms to 5 min.
     pub keep_alive_interval: Duration,
-    /// How long such a connection may be silent before it counts as broken. Default 15 s, from twice
-    /// `keep_alive_interval` (of every peer) to 30 min.
+    /// How long such a connection may be silent before it counts as broken. Default 15 s, from
+    /// twice `keep_alive_interval` (of every peer) to 30 min.
     pub idle_timeout: Duration,
-    /// How long a bulk stream may stand still in the middle, for either end. Default 60 s, from 1 ms to 1 h.
+    /// How long a bulk stream may stand still in the middle, for either end. Default 60 s, from 1
+    /// ms to 1 h.
     pub bulk_idle_timeout: Duration,
-    /// How long `finish` waits for the receiver, which may still have to install what it got. Default
-    /// 10 min, from 1 ms to 24 h.
+    /// How long `finish` waits for the receiver, which may still have to install what it got.
+    /// Default 10 min, from 1 ms to 24 h.
     pub bulk_answer_timeout: Duration,
-    /// Where the random numbers of the pauses start, together with the member's id. Default 0; any value.
+    /// Where the random numbers of the pauses start, together with the member's id. Default 0; any
+    /// value.
     pub seed: u64,
 }
 

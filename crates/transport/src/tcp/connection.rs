@@ -1,7 +1,7 @@
 //! One socket, and the list of all sockets that lets `stop` end them.
 //!
-//! [`Connection`] is the single place that touches a stream: encryption (mTLS) would wrap the stream
-//! here, between `connect` or `accept` and the handshake, and nothing else would change.
+//! [`Connection`] is the single place that touches a stream: encryption (mTLS) would wrap the
+//! stream here, between `connect` or `accept` and the handshake, and nothing else would change.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -110,8 +110,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads and forgets what the peer still sends, until it closes, `deadline`, or `size_max` bytes.
-    /// Closing a socket with unread bytes would destroy what was just written to the peer.
+    /// Reads and forgets what the peer still sends, until it closes, `deadline`, or `size_max`
+    /// bytes. Closing a socket with unread bytes would destroy what was just written to the peer.
     pub(super) fn linger(&self, deadline: Instant, size_max: usize) {
         let mut buffer = [0; 16 * 1024];
         let mut size = 0;
@@ -172,8 +172,8 @@ impl Stop {
 }
 
 /// Connects to the first address of `address` that answers, on a thread of its own, because neither
-/// resolving a name nor connecting can be interrupted. When `stop` is told, that thread is left to end by
-/// itself: it holds nothing but the socket.
+/// resolving a name nor connecting can be interrupted. When `stop` is told, that thread is left to
+/// end by itself: it holds nothing but the socket.
 pub(super) fn dial(address: String, timeout: Duration, stop: &Stop) -> io::Result<TcpStream> {
     let (sender, receiver) = channel::bounded(1);
     thread::Builder::new().name("quorate-tcp-dial".to_owned()).spawn(move || {

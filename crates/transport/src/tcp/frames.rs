@@ -25,7 +25,8 @@ impl<R: Read> FrameReader<R> {
         Self { reader: BufReader::with_capacity(BUFFER_SIZE, stream) }
     }
 
-    /// The next frame with a payload of at most `size_max` bytes; `None` if the stream ends before it.
+    /// The next frame with a payload of at most `size_max` bytes; `None` if the stream ends before
+    /// it.
     pub(super) fn read(&mut self, size_max: u64) -> Result<Option<Frame>, FrameError> {
         let mut header = [0; FRAME_HEADER_SIZE];
         let count = self.read_some(&mut header)?;
@@ -96,7 +97,8 @@ impl<W: Write> FrameWriter<W> {
     }
 }
 
-/// How many bytes are gathered before they are written or read: many small messages, one system call.
+/// How many bytes are gathered before they are written or read: many small messages, one system
+/// call.
 const BUFFER_SIZE: usize = 64 * 1024;
 
 /// Payloads above this are not copied: a system call costs less than copying them.

@@ -1,9 +1,10 @@
 //! Members that talk over TCP.
 //!
-//! Every member has one connection to each peer for its own messages, on which it only sends, and one
-//! more for each bulk stream. Each connection begins with a handshake that names version, cluster and
-//! both members; what follows are frames with a length and a checksum. Lost messages are not sent
-//! again, lost connections are made again, with growing pauses. `docs/wire_format.md` has every byte.
+//! Every member has one connection to each peer for its own messages, on which it only sends, and
+//! one more for each bulk stream. Each connection begins with a handshake that names version,
+//! cluster and both members; what follows are frames with a length and a checksum. Lost messages
+//! are not sent again, lost connections are made again, with growing pauses. `docs/wire_format.md`
+//! has every byte.
 //!
 //! There is no encryption yet: use it where the network is trusted. The type `Connection` in
 //! `tcp/connection.rs` is the single place that holds a stream; mTLS would wrap it there.
@@ -92,8 +93,8 @@ impl TcpTransport {
     ///
     /// # Errors
     ///
-    /// [`TransportError::InvalidConfig`] if `member` is this member or there are [`PEER_COUNT_MAX`],
-    /// [`TransportError::Unreachable`] if the peer's thread cannot be started,
+    /// [`TransportError::InvalidConfig`] if `member` is this member or there are
+    /// [`PEER_COUNT_MAX`], [`TransportError::Unreachable`] if the peer's thread cannot be started,
     /// [`TransportError::Stopped`] after `stop`.
     pub fn set_peer(
         &self,
@@ -128,7 +129,8 @@ impl TcpTransport {
         Ok(())
     }
 
-    /// Forgets a peer, with all messages that wait for it. Its own connections to this member are left.
+    /// Forgets a peer, with all messages that wait for it. Its own connections to this member are
+    /// left.
     pub fn remove_peer(&self, member: MemberId) {
         self.shared.forget(member);
     }

@@ -83,7 +83,8 @@ impl Peer {
                 return;
             }
             shared.tell_lost(self.member);
-            // A connection that lasted shows that the peer is well, so the next one is made at once.
+            // A connection that lasted shows that the peer is well, so the next one is made at
+            // once.
             if begun.elapsed() > shared.config.backoff_max + shared.config.connect_timeout {
                 backoff.reset();
                 continue;
@@ -113,8 +114,8 @@ impl Peer {
         let written = self.watch(shared, &link).and_then(|()| self.write(shared, &link));
         link.break_off();
         *self.connection.lock() = None;
-        shared.counters.connections_lost.add(1);
         if let Err(error) = written {
+            shared.counters.connections_lost.add(1);
             shared.counters.note(unreachable(self.member, error));
         }
     }

@@ -1,6 +1,8 @@
-//! The bytes between two members: handshake, answer and frames. `docs/wire_format.md` has the tables.
+//! The bytes between two members: handshake, answer and frames. `docs/wire_format.md` has the
+//! tables.
 //!
-//! All numbers are big-endian, all checksums CRC-32C. Pure functions; nothing here touches a socket.
+//! All numbers are big-endian, all checksums CRC-32C. Pure functions; nothing here touches a
+//! socket.
 
 use bytes::Bytes;
 use quorate_types::{ClusterId, MemberId};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use quorate_transport::conformance::{Network, Recorder};
 use quorate_transport::hub::{Hub, HubConfig, HubTransport, LinkRules, PPM};
-use quorate_transport::{Transport, TransportError};
+use quorate_transport::{BULK_STREAM_COUNT_MAX, Transport, TransportError};
 use quorate_types::{ByteSize, ClusterId, MemberId};
 
 crate::suite::run_conformance!(crate::hub::HubNetwork::new());
@@ -159,6 +159,19 @@ fn a_cut_breaks_bulk_streams() {
     assert!(matches!(error, TransportError::Bulk { .. }), "{error:?}");
     let opened = a.transport.open_bulk(b.id, Bytes::new());
     assert!(matches!(opened.err(), Some(TransportError::Unreachable { .. })));
+}
+
+#[test]
+fn a_member_takes_a_limited_number_of_bulk_streams() {
+    let hub = Hub::new();
+    let [a, b] = pair(&hub);
+    let open = || a.transport.open_bulk(b.id, Bytes::new());
+    let sinks: Vec<_> = (0..BULK_STREAM_COUNT_MAX).map(|_| open().expect("a place")).collect();
+    let error = open().err().expect("all places are taken");
+    assert!(matches!(error, TransportError::Unreachable { .. }), "{error:?}");
+    for sink in sinks {
+        sink.finish().expect("the receiver agrees");
+    }
 }
 
 #[test]

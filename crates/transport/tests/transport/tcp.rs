@@ -223,6 +223,19 @@ fn a_member_is_not_its_own_peer() {
 }
 
 #[test]
+fn a_member_has_a_limited_number_of_peers() {
+    let transport = TcpTransport::bind(config(MemberId::new(1))).expect("loopback has ports");
+    for id in 0..64 {
+        transport.set_peer(MemberId::new(100 + id), "127.0.0.1:1").expect("there is room");
+    }
+    let error = transport.set_peer(MemberId::new(2), "127.0.0.1:1").expect_err("it is full");
+    assert!(matches!(error, TransportError::InvalidConfig { field: "peers", .. }), "{error:?}");
+    transport.stop();
+    let error = transport.set_peer(MemberId::new(100), "127.0.0.1:2").expect_err("it is stopped");
+    assert!(matches!(error, TransportError::Stopped), "{error:?}");
+}
+
+#[test]
 fn names_are_resolved() {
     let [first, second] = pair();
     let port = second.transport.local_addr().port();

@@ -196,7 +196,7 @@ fn callers_above_the_limit_are_hung_up_on() {
     let member = Member::start(config);
     let held = [welcome(&member, MESSAGE), welcome(&member, MESSAGE)];
     assert_closed(&mut connect(&member));
-    assert_eq!(member.transport.stats().refused_busy, 1);
+    wait_until("the count", || member.transport.stats().refused_busy == 1);
     drop(held);
     let deadline = Instant::now() + WAIT_MAX;
     let hello = hello(1, MESSAGE, CLUSTER.get(), 2);
@@ -326,7 +326,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream, flip_at: usize, flips_left: &At
 
 #[test]
 fn a_flipped_bit_in_a_message_costs_the_connection_only() {
-    // The length (above the limit then), the checksum, the kind, and the content of the first frame.
+    // The length (above the limit then), the checksum, the kind, and the content of the first
+    // frame.
     for offset in [36, 36 + 5, 36 + 8, 36 + 9 + 10] {
         let [first, second] = pair();
         let line = BadLine::new(second.address(), offset);
