@@ -166,3 +166,64 @@ impl StagedSnapshot {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::FORMAT_KEY;
+    use crate::snapshot::block::Builder;
+    use quorate_storage::memory::MemoryEngine;
+    use quorate_types::{LogIndex, Term};
+
+    fn staged() -> StagedSnapshot {
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(TABLES));
+        StagedSnapshot::begin(&engine).unwrap()
+    }
+
+    fn head(format: u32, index: u64) -> Bytes {
+        let position = LogPosition::new(Term::new(1), LogIndex::new(index));
+        Builder::head(0, &HeadBlock { format, position })
+    }
+
+    fn rows(number: u64, table: &str, rows: &[(&[u8], &[u8])]) -> Bytes {
+        let mut builder = Builder::rows(number, table.as_bytes());
+        for (key, value) in rows {
+            builder.add(key, value);
+        }
+        builder.finish()
+    }
+
+    /// Blocks that are taken, and one that is not.
+    fn check(taken: &[Bytes], refused: &Bytes, detail: &str) {
+        let mut staged = staged();
+        for block in taken {
+            staged.push_block(block).unwrap();
+        }
+        let error = staged.push_block(refused).unwrap_err();
+        assert!(error.to_string().ends_with(detail), "{error}, {detail} was expected");
+    }
+
+    #[test]
+    fn well_formed_blocks_in_a_wrong_place() {
+        let start = [head(FORMAT, 7)];
+        let with_k = [start[0].clone(), rows(1, "history", &[(b"k", b"")])];
+        check(&[], &rows(0, "live", &[]), "a head block is missing");
+        check(&[], &head(2, 7), "format 2, this version knows formats up to 1");
+        check(&start, &rows(1, "leases", &[]), "its table is unknown");
+        check(&start, &rows(1, "live", &[(b"k", b""), (b"k", b"")]), "its keys are out of order");
+        check(&with_k, &rows(2, "history", &[(b"k", b"")]), "its keys are out of order");
+        check(&with_k, &rows(2, "live", &[(b"z", b"")]), "its table is out of order");
+        check(&start, &rows(1, "meta", &[(HEAD_KEY, b"?")]), "its version is unknown");
+    }
+
+    #[test]
+    fn ends_that_do_not_fit() {
+        let other = Head::FRESH.encode();
+        let start = [head(FORMAT, 7), rows(1, "meta", &[(FORMAT_KEY, b""), (HEAD_KEY, &other)])];
+        let chain = start.iter().fold(0, |chain, block| extend_chain(chain, block));
+        let end = |rows, chain| Builder::end(2, &EndBlock { rows, chain });
+        check(&start, &end(1, chain), "rows or blocks are missing");
+        check(&start, &end(2, chain + 1), "rows or blocks are missing");
+        check(&start, &end(2, chain), "its rows do not tell the position of its head block");
+    }
+}
