@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -156,9 +156,11 @@ fn a_restarted_peer_is_found_again_on_its_port() {
 
 #[test]
 fn a_peer_that_was_never_there_is_told_unreachable() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    let address = free.local_addr().expect("it is bound").to_string();
-    drop(free);
+    // The port of a connected socket: taken, so no other test gets it, but nobody listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let listening = listener.local_addr().expect("it is bound");
+    let taken = TcpStream::connect(listening).expect("it listens");
+    let address = taken.local_addr().expect("it is connected").to_string();
     let mut config = config(MemberId::new(1));
     config.peers.insert(MemberId::new(2), address);
     let member = Member::start(config);
