@@ -4,8 +4,8 @@ use crate::{DeleteRangeRequest, PutRequest, TxnRequest};
 
 /// One change proposed to the cluster: the payload that the state machine applies.
 ///
-/// The field numbers are those of etcd's `InternalRaftRequest`, so that the size of a command, which
-/// [`Limits`](crate::Limits) bounds, is the size etcd would see:
+/// The field numbers are those of etcd's `InternalRaftRequest`, so that the size of a command,
+/// which [`Limits`](crate::Limits) bounds, is the size etcd would see:
 ///
 /// | number | kind |
 /// |---|---|

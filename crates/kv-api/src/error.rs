@@ -4,8 +4,8 @@ use thiserror::Error;
 
 /// A definite refusal by the key-value store: nothing was changed.
 ///
-/// Failures of the cluster or the disk (no leader, timeout, full disk) are not here: the layers that
-/// meet them have their own errors.
+/// Failures of the cluster or the disk (no leader, timeout, full disk) are not here: the layers
+/// that meet them have their own errors.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum KvError {

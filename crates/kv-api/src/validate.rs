@@ -61,8 +61,8 @@ impl TxnRequest {
     /// - [`KvError::TooManyOperations`], [`KvError::TooDeep`]: see [`Limits`].
     /// - [`KvError::EmptyKey`] for a compare or an operation without a key.
     /// - [`KvError::KeyNotFound`] for an empty operation.
-    /// - [`KvError::ValueProvided`], [`KvError::LeaseProvided`], [`KvError::InvalidSortOption`] for an
-    ///   operation.
+    /// - [`KvError::ValueProvided`], [`KvError::LeaseProvided`], [`KvError::InvalidSortOption`] for
+    ///   an operation.
     /// - [`KvError::DuplicateKey`] if one branch puts a key twice, or puts and deletes it.
     pub fn validate(&self, limits: &Limits) -> Result<(), KvError> {
         check_txn(self, limits.txn_ops_max, Limits::TXN_DEPTH_MAX)?;

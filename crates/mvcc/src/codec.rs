@@ -100,8 +100,8 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Appends `key` so that no escaped key is the beginning of another, and byte order stays key order:
-/// a zero byte becomes `00 ff`, and `00 01` ends the key.
+/// Appends `key` so that no escaped key is the beginning of another, and byte order stays key
+/// order: a zero byte becomes `00 ff`, and `00 01` ends the key.
 pub(crate) fn put_escaped(out: &mut Vec<u8>, key: &[u8]) {
     if key.contains(&0) {
         for &byte in key {

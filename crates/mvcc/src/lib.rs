@@ -1,8 +1,8 @@
 //! The replicated key-value state machine: revisions, transactions, old reads, hashes, snapshots.
 //!
-//! A [`Store`] is a function of the log: the same entries give the same tables, responses and hashes
-//! on every member, however the entries are split into calls of [`Store::apply`]. Nothing here
-//! reads a clock or draws a random number.
+//! A [`Store`] is a function of the log: the same entries give the same tables, responses and
+//! hashes on every member, however the entries are split into calls of [`Store::apply`]. Nothing
+//! here reads a clock or draws a random number.
 //!
 //! ```
 //! use std::sync::Arc;

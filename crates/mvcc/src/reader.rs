@@ -115,8 +115,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Refused`] with [`KvError::FutureRevision`] or [`KvError::Compacted`] (also for a
-    /// negative revision once something was compacted); [`RequestError::Failed`].
+    /// [`RequestError::Refused`] with [`KvError::FutureRevision`] or [`KvError::Compacted`] (also
+    /// for a negative revision once something was compacted); [`RequestError::Failed`].
     ///
     /// [`KvError::FutureRevision`]: quorate_kv_api::KvError::FutureRevision
     /// [`KvError::Compacted`]: quorate_kv_api::KvError::Compacted
@@ -140,14 +140,14 @@ impl Reader {
         Ok((ViewSource(view), head))
     }
 
-    /// Answers a range over one key at the current revision without a view. `None` if the request is
-    /// another one, or if a write came between.
+    /// Answers a range over one key at the current revision without a view. `None` if the request
+    /// is another one, or if a write came between.
     ///
     /// A record found was current in the engine at some revision E after `published` was read, so E
     /// is at least `published`. If the record is not newer than `published`, it was current at
-    /// `published` too; if it is newer, it was current at its own revision. So the larger of the two
-    /// is a revision at which the answer is true. That nothing was found is only known to be true at
-    /// `published` if no later revision had been begun.
+    /// `published` too; if it is newer, it was current at its own revision. So the larger of the
+    /// two is a revision at which the answer is true. That nothing was found is only known to be
+    /// true at `published` if no later revision had been begun.
     fn current_key(&self, request: &RangeRequest) -> Result<Option<RangeResponse>, StoreError> {
         if !request.range_end.is_empty() || request.revision > 0 {
             return Ok(None);

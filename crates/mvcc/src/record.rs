@@ -1,4 +1,5 @@
-//! The records of the tables `live`, `history` and `versions`. `docs/disk_format.md` describes them.
+//! The records of the tables `live`, `history` and `versions`. `docs/disk_format.md` describes
+//! them.
 
 use bytes::Bytes;
 use quorate_kv_api::KeyValue;

@@ -76,8 +76,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Storage`]; [`StoreError::NewerFormat`]; [`StoreError::Corrupt`], also if the engine
-    /// holds something but no store.
+    /// [`StoreError::Storage`]; [`StoreError::NewerFormat`]; [`StoreError::Corrupt`], also if the
+    /// engine holds something but no store.
     pub fn open(engine: Arc<dyn Engine>) -> Result<Self, StoreError> {
         let view = engine.view()?;
         if is_empty(&*view)? {
@@ -116,8 +116,8 @@ impl Store {
     }
 
     /// Applies a run of entries and writes all their changes, and the new applied position, in one
-    /// batch. Entries at or below [`Self::applied`] are skipped. Outcomes are appended in the order of
-    /// the commands. A command gets none if it was applied before, if its member said that it is
+    /// batch. Entries at or below [`Self::applied`] are skipped. Outcomes are appended in the order
+    /// of the commands. A command gets none if it was applied before, if its member said that it is
     /// finished, or if it comes from an earlier life of its member.
     ///
     /// When this returns, readers see the changes; they are durable after a flush of the engine.
@@ -191,8 +191,8 @@ impl Store {
         self.reader().snapshot()
     }
 
-    /// Replaces the whole state by a snapshot, durably. Readers see either the old state or the new.
-    /// Entries up to the snapshot's position are skipped from then on.
+    /// Replaces the whole state by a snapshot, durably. Readers see either the old state or the
+    /// new. Entries up to the snapshot's position are skipped from then on.
     ///
     /// # Errors
     ///

@@ -9,8 +9,8 @@ use crate::record::{OldVersion, REVISION_LEN, Revision, encode_version_key, user
 use crate::source::Source;
 use crate::{StoreError, VERSIONS};
 
-/// Walks over those rows of `versions` that were current at one revision, in key order. A key has at
-/// most one.
+/// Walks over those rows of `versions` that were current at one revision, in key order. A key has
+/// at most one.
 pub(crate) struct OldVersions<'a> {
     source: &'a dyn Source,
     /// The main revision asked for.
@@ -22,8 +22,8 @@ pub(crate) struct OldVersions<'a> {
     missed_key: Bytes,
 }
 
-/// After so many useless rows of one key the walk jumps instead of stepping on. A jump costs as much
-/// as a few dozen steps.
+/// After so many useless rows of one key the walk jumps instead of stepping on. A jump costs as
+/// much as a few dozen steps.
 const MISSES_MAX: u32 = 32;
 
 impl<'a> OldVersions<'a> {

@@ -10,8 +10,8 @@ use crate::meta::{FORMAT, Head, MEMBERSHIP_KEY};
 use crate::snapshot::block::{Builder, EndBlock, HeadBlock, extend_chain};
 use crate::{META, StoreError, TABLES};
 
-/// A picture of a whole store, read as a stream of blocks. The engine keeps what the picture shows as
-/// long as it lives.
+/// A picture of a whole store, read as a stream of blocks. The engine keeps what the picture shows
+/// as long as it lives.
 pub struct SnapshotReader {
     view: Arc<dyn View>,
     head: Head,
@@ -54,8 +54,8 @@ impl SnapshotReader {
         self.membership.clone()
     }
 
-    /// The next block, or `None` after the last. A block has at most about 256 KiB and one row more; a
-    /// row has a key, its value, and about 50 bytes.
+    /// The next block, or `None` after the last. A block has at most about 256 KiB and one row
+    /// more; a row has a key, its value, and about 50 bytes.
     ///
     /// # Errors
     ///

@@ -45,13 +45,13 @@ impl StagedSnapshot {
         })
     }
 
-    /// Adds the next block of the stream. A block that is refused as malformed leaves everything as it
-    /// was, so the right one can follow.
+    /// Adds the next block of the stream. A block that is refused as malformed leaves everything as
+    /// it was, so the right one can follow.
     ///
     /// # Errors
     ///
-    /// [`StoreError::MalformedSnapshot`]; [`StoreError::NewerFormat`] if the sender is newer than this
-    /// version; [`StoreError::Storage`], after which the snapshot must be given up.
+    /// [`StoreError::MalformedSnapshot`]; [`StoreError::NewerFormat`] if the sender is newer than
+    /// this version; [`StoreError::Storage`], after which the snapshot must be given up.
     pub fn push_block(&mut self, block: &[u8]) -> Result<(), StoreError> {
         let decoded = decode(block, self.blocks).map_err(|detail| self.malformed(detail))?;
         match decoded {
@@ -120,8 +120,8 @@ impl StagedSnapshot {
         Ok(())
     }
 
-    /// Checks that the rows follow the last one. Returns the place of their table in [`TABLES`], and
-    /// the head if it is among them.
+    /// Checks that the rows follow the last one. Returns the place of their table in [`TABLES`],
+    /// and the head if it is among them.
     fn check_rows(&self, block: &RowsBlock<'_>) -> Result<(usize, Option<Head>), Malformed> {
         if self.blocks == 0 {
             return Err("a head block is missing");

@@ -6,7 +6,7 @@ use std::thread;
 
 use bytes::Bytes;
 use quorate_kv_api::{Command as KvCommand, DeleteRangeRequest, PutRequest, RangeRequest};
-use quorate_mvcc::{Reader, Store};
+use quorate_mvcc::{Reader, SnapshotReader, StagedSnapshot, Store};
 use quorate_storage::memory::MemoryEngine;
 use quorate_storage::{Engine, Restore, StorageError, Table, View, WriteBatch};
 
@@ -57,8 +57,8 @@ fn every_read_is_true_at_its_revision() {
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// An engine that lets something happen just before its next lookup of a live key, or just after its
-/// next write.
+/// An engine that lets something happen just before its next lookup of a live key, or just after
+/// its next write.
 struct Meddling {
     inner: MemoryEngine,
     before_get: Mutex<Option<Hook>>,
@@ -152,4 +152,14 @@ fn a_read_between_write_and_its_end() {
         *engine.after_write.lock().expect("no hook panics") = Some(Box::new(hook));
         apply(&mut store, index, command);
     }
+}
+
+#[test]
+fn handles_can_move_between_threads() {
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Clone + Send + Sync>() {}
+    is_send::<Store>();
+    is_send::<SnapshotReader>();
+    is_send::<StagedSnapshot>();
+    is_shared::<Reader>();
 }
