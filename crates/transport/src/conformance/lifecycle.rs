@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use quorate_types::MemberId;
 
 use super::bulk::open;
-use super::{CLUSTER, Member, Network, Recorder, members, pattern};
+use super::{Member, Network, Recorder, members, pattern};
 use crate::{BulkSource, Inbox, Transport, TransportError};
 
 /// A transport starts once and stops for good; calls after the stop do nothing.
 pub fn starts_once(network: &dyn Network) {
-    let member = Member::start(network, CLUSTER, 1);
+    let member = Member::start(network, network.cluster(), 1);
     let inbox = || Arc::clone(&member.recorder) as Arc<dyn Inbox>;
     assert!(matches!(member.transport.start(inbox()), Err(TransportError::AlreadyStarted)));
     member.transport.stop();
@@ -25,7 +25,7 @@ pub fn starts_once(network: &dyn Network) {
     let opened = member.transport.open_bulk(MemberId::new(2), Bytes::new());
     assert!(matches!(opened.err(), Some(TransportError::Stopped)));
 
-    let unused = network.join(CLUSTER, MemberId::new(3));
+    let unused = network.join(network.cluster(), MemberId::new(3));
     unused.stop();
     assert!(matches!(unused.start(inbox()), Err(TransportError::Stopped)));
 }
@@ -100,8 +100,8 @@ pub fn stops_from_within_an_inbox_call(network: &dyn Network) {
         }
     }
 
-    let sender = Member::start(network, CLUSTER, 1);
-    let transport = network.join(CLUSTER, MemberId::new(2));
+    let sender = Member::start(network, network.cluster(), 1);
+    let transport = network.join(network.cluster(), MemberId::new(2));
     let stopper = Arc::new(Stopper {
         transport: Mutex::new(Some(Arc::clone(&transport))),
         recorder: Recorder::new(),
@@ -119,9 +119,9 @@ pub fn stops_from_within_an_inbox_call(network: &dyn Network) {
 
 /// A member that stopped joins again; messages and bulk streams flow both ways as before.
 pub fn rejoins_after_stop(network: &dyn Network) {
-    let stays = Member::start(network, CLUSTER, 1);
+    let stays = Member::start(network, network.cluster(), 1);
     for life in 0..3_u8 {
-        let returns = Member::start(network, CLUSTER, 2);
+        let returns = Member::start(network, network.cluster(), 2);
         let message = Bytes::from(vec![life]);
         stays.send_until_arrived(&returns, &message);
         returns.send_until_arrived(&stays, &message);

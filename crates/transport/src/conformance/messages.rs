@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use quorate_types::{ClusterId, MemberId};
+use quorate_types::MemberId;
 
-use super::{CLUSTER, Member, Network, members, pattern};
+use super::{Member, Network, foreign, members, pattern};
 use crate::TransportError;
 
 /// Messages of all sizes arrive between all members as they were sent.
@@ -37,7 +37,7 @@ pub fn to_unknown_peers_are_dropped(network: &dyn Network) {
 /// Members of different clusters that know each other's addresses do not hear each other.
 pub fn stay_in_their_cluster(network: &dyn Network) {
     let members = members(network, 2);
-    let stranger = Member::start(network, ClusterId::new(CLUSTER.get() + 1), 3);
+    let stranger = Member::start(network, foreign(network), 3);
     for _ in 0..10 {
         stranger.transport.send(members[0].id, Bytes::from_static(b"foreign"));
         members[0].transport.send(stranger.id, Bytes::from_static(b"foreign"));

@@ -21,6 +21,11 @@ use crate::Transport;
 
 /// Makes the members that one check needs; a fresh network for every check.
 pub trait Network {
+    /// The cluster of this network's members, one that no other network on this machine uses. A
+    /// port that a stopped member gave back may be another network's at once, and must answer as
+    /// such. The next number is used as well, for a foreign cluster.
+    fn cluster(&self) -> ClusterId;
+
     /// Makes a transport for one life of `member`, not started, that reaches every member of this
     /// network that was or will be made. A member that stopped is made again for its next life.
     fn join(&self, cluster: ClusterId, member: MemberId) -> Arc<dyn Transport>;
@@ -70,9 +75,6 @@ pub fn run_all(make: &dyn Fn() -> Box<dyn Network>) {
     }
 }
 
-/// The cluster of all members that no check says otherwise about.
-const CLUSTER: ClusterId = ClusterId::new(0x0c1a_57e6);
-
 /// A started member.
 struct Member {
     id: MemberId,
@@ -109,9 +111,14 @@ impl Drop for Member {
     }
 }
 
+/// A cluster that the members of `network` must not hear.
+fn foreign(network: &dyn Network) -> ClusterId {
+    ClusterId::new(network.cluster().get() + 1)
+}
+
 /// Members 1 to `count` of one cluster.
 fn members(network: &dyn Network, count: u64) -> Vec<Member> {
-    (1..=count).map(|id| Member::start(network, CLUSTER, id)).collect()
+    (1..=count).map(|id| Member::start(network, network.cluster(), id)).collect()
 }
 
 /// `size` bytes that tell their position, so that a mix-up is seen.

@@ -29,6 +29,10 @@ impl HubNetwork {
 }
 
 impl Network for HubNetwork {
+    fn cluster(&self) -> ClusterId {
+        CLUSTER
+    }
+
     fn join(&self, cluster: ClusterId, member: MemberId) -> Arc<dyn Transport> {
         self.0.join(cluster, member)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +16,6 @@ use quorate_types::{ByteSize, ClusterId, MemberId};
 
 crate::suite::run_conformance!(crate::tcp::TcpNetwork::default());
 
-pub(crate) const CLUSTER: ClusterId = ClusterId::new(5);
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Members on loopback that know each other's addresses.
@@ -31,6 +31,10 @@ struct Place {
 }
 
 impl Network for TcpNetwork {
+    fn cluster(&self) -> ClusterId {
+        cluster()
+    }
+
     fn join(&self, cluster: ClusterId, member: MemberId) -> Arc<dyn Transport> {
         let mut members = self.members.lock().expect("no check panicked");
         let listen = members.get(&member).map(|place| place.address.to_string());
@@ -66,9 +70,22 @@ impl Network for TcpNetwork {
     }
 }
 
+/// The cluster of the test that runs on this thread. Ports that one test gives back may be
+/// another's at once; its members must not take each other for their own.
+pub(crate) fn cluster() -> ClusterId {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static CLUSTER: ClusterId = {
+            let process = u64::from(std::process::id());
+            ClusterId::new((process << 32) + COUNT.fetch_add(2, Ordering::Relaxed))
+        };
+    }
+    CLUSTER.with(|cluster| *cluster)
+}
+
 /// Limits that checks can reach, and pauses that they can wait for.
 pub(crate) fn config(member: MemberId) -> TcpConfig {
-    let mut config = TcpConfig::new(CLUSTER, member, "127.0.0.1:0");
+    let mut config = TcpConfig::new(cluster(), member, "127.0.0.1:0");
     config.message_size_max = ByteSize::mib(1);
     config.queue_count_max = 1_024;
     config.queue_size_max = ByteSize::mib(4);

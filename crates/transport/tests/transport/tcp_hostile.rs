@@ -13,7 +13,7 @@ use bytes::Bytes;
 use quorate_transport::{Transport, TransportError};
 use quorate_types::MemberId;
 
-use crate::tcp::{CLUSTER, Member, WAIT_MAX, config, pair, wait_until};
+use crate::tcp::{Member, WAIT_MAX, cluster, config, pair, wait_until};
 
 const MESSAGE: u8 = 1;
 const BULK: u8 = 2;
@@ -49,7 +49,7 @@ fn greet(stream: &mut TcpStream, hello: &[u8]) -> u8 {
     stream.read_exact(&mut answer).expect("every handshake is answered");
     assert_eq!(answer[..4], *b"QRTA");
     assert_eq!(answer[4..6], [0, 1], "the version");
-    assert_eq!(answer[8..16], CLUSTER.get().to_be_bytes());
+    assert_eq!(answer[8..16], cluster().get().to_be_bytes());
     assert_eq!(answer[16..24], 2_u64.to_be_bytes());
     assert_eq!(answer[24..], crc32c::crc32c(&answer[..24]).to_be_bytes());
     answer[6]
@@ -58,7 +58,7 @@ fn greet(stream: &mut TcpStream, hello: &[u8]) -> u8 {
 /// A caller that was taken.
 fn welcome(member: &Member, kind: u8) -> TcpStream {
     let mut stream = connect(member);
-    assert_eq!(greet(&mut stream, &hello(1, kind, CLUSTER.get(), 2)), 0);
+    assert_eq!(greet(&mut stream, &hello(1, kind, cluster().get(), 2)), 0);
     stream
 }
 
@@ -88,9 +88,9 @@ fn strangers_get_a_reason() {
         assert_eq!(greet(&mut stream, hello), expected);
         assert_closed(&mut stream);
     };
-    check(1, &hello(1, MESSAGE, CLUSTER.get() + 1, 2));
-    check(2, &hello(1, MESSAGE, CLUSTER.get(), 3));
-    check(3, &hello(2, MESSAGE, CLUSTER.get(), 2));
+    check(1, &hello(1, MESSAGE, cluster().get() + 1, 2));
+    check(2, &hello(1, MESSAGE, cluster().get(), 3));
+    check(3, &hello(2, MESSAGE, cluster().get(), 2));
     let stats = second.transport.stats();
     let counts = (stats.refused_foreign, stats.refused_wrong_member, stats.refused_version);
     assert_eq!(counts, (1, 1, 1));
@@ -199,7 +199,7 @@ fn callers_above_the_limit_are_hung_up_on() {
     wait_until("the count", || member.transport.stats().refused_busy == 1);
     drop(held);
     let deadline = Instant::now() + WAIT_MAX;
-    let hello = hello(1, MESSAGE, CLUSTER.get(), 2);
+    let hello = hello(1, MESSAGE, cluster().get(), 2);
     loop {
         let mut stream = connect(&member);
         if stream.write_all(&hello).is_ok() && stream.read_exact(&mut [0; 28]).is_ok() {
@@ -241,7 +241,7 @@ fn a_peer_that_falls_silent_is_told_unreachable() {
     member.transport.send(MemberId::new(2), Bytes::from_static(b"hello?"));
     let (mut stream, _) = silent.accept().expect("the member calls");
     let mut answer = b"QRTA\0\x01\0\0".to_vec();
-    answer.extend(CLUSTER.get().to_be_bytes());
+    answer.extend(cluster().get().to_be_bytes());
     answer.extend(2_u64.to_be_bytes());
     answer.extend(crc32c::crc32c(&answer).to_be_bytes());
     stream.read_exact(&mut [0; 36]).expect("the handshake comes");
