@@ -144,7 +144,7 @@ pub type Scan<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes), StorageError>
 
 /// The state store: ordered tables, atomic batches, consistent views, explicit durability.
 ///
-/// One thread writes; any number read. After the first failed write or flush every later write and
+/// What an engine holds when it is opened is durable. One thread writes; any number read. After the first failed write or flush every later write and
 /// flush must fail with the same cause, until the store is opened anew.
 pub trait Engine: Send + Sync {
     /// Makes all changes of `batch` visible together. They are durable only after a later `flush`.

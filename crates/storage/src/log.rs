@@ -73,6 +73,9 @@ impl LogBatch {
 
 /// The Raft log of one member, written by one thread.
 ///
+/// What a store holds when it is opened is durable, even if it was not synced before: a member may rely
+/// on the vote that it finds.
+///
 /// After the first failed write or sync every later one must fail with the same cause, until the store
 /// is opened anew: what a failed sync left on disk is unknown.
 pub trait LogStore: Send {

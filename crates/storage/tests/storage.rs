@@ -2,6 +2,9 @@
 
 #[path = "storage/differential.rs"]
 mod differential;
+#[cfg(feature = "rocksdb")]
+#[path = "storage/disk.rs"]
+mod disk;
 #[path = "storage/harness.rs"]
 mod harness;
 #[path = "storage/memory.rs"]

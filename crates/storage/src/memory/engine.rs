@@ -83,12 +83,16 @@ impl MemoryEngine {
         self.shared.latch.clear();
     }
 
-    /// Opens an engine that stopped after a failure. What was not flushed is then lost, as by
-    /// [`MemoryEngine::crash`]; crash it with [`MemoryEngine::crash_keeping`] before to keep some of it.
-    /// An engine that did not stop keeps everything.
+    /// Closes the engine in an orderly way and opens it again: everything is then durable. Views and
+    /// restores taken before end as by [`MemoryEngine::crash`].
+    ///
+    /// An engine that stopped after a failure works again, but loses what was not flushed; crash it with
+    /// [`MemoryEngine::crash_keeping`] instead to keep some of it.
     pub fn reopen(&self) {
         if self.shared.latch.is_stopped() {
             self.crash();
+        } else {
+            self.crash_keeping(usize::MAX);
         }
     }
 

@@ -85,12 +85,15 @@ impl MemoryLog {
         self.shared.latch.clear();
     }
 
-    /// Opens a log that stopped after a failure. What was not synced is then lost, as by
-    /// [`MemoryLog::crash`]; crash it with [`MemoryLog::crash_keeping`] before to keep some of it. A log that did
-    /// not stop keeps everything.
+    /// Closes the log in an orderly way and opens it again: everything is then durable.
+    ///
+    /// A log that stopped after a failure works again, but loses what was not synced, as by
+    /// [`MemoryLog::crash`]; crash it with [`MemoryLog::crash_keeping`] instead to keep some of it.
     pub fn reopen(&self) {
         if self.shared.latch.is_stopped() {
             self.crash();
+        } else {
+            self.crash_keeping(usize::MAX);
         }
     }
 

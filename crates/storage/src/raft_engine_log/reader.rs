@@ -74,7 +74,7 @@ fn fetch(
         shared
             .engine()
             .fetch_entries_to::<RaftEntry>(region, next, end, Some(round_max), &mut round)
-            .map_err(|error| shared.translate("read", error))?;
+            .map_err(|error| missing(shared, next, end, error))?;
         for entry in round {
             let size = entry.data.len() as u64;
             if size > left && !entries.is_empty() {
@@ -86,6 +86,19 @@ fn fetch(
         }
     }
     Ok(entries)
+}
+
+/// Why the entries from `next` on could not be fetched: a purge may have dropped them meanwhile.
+fn missing(shared: &Shared, next: u64, end: u64, error: raft_engine::Error) -> StorageError {
+    use raft_engine::Error::{EntryCompacted, EntryNotFound};
+    if !matches!(error, EntryCompacted | EntryNotFound) {
+        return shared.translate("read", error);
+    }
+    let (state, _) = shared.state();
+    match check_range(&state, LogIndex::new(next), LogIndex::new(end)) {
+        Err(error) => error,
+        Ok(_) => shared.corrupt(format!("entry {next} is missing from {state:?}")),
+    }
 }
 
 /// The entry as raft-engine stores it.

@@ -17,6 +17,9 @@ pub(super) fn translate(action: &'static str, path: &Path, error: &rocksdb::Erro
         }
         // The folder is there but the database is not, or not all of it.
         ErrorKind::InvalidArgument if message.contains("does not exist") => corrupt(path, message),
+        ErrorKind::IOError if action == "open" && message.contains("No such file") => {
+            corrupt(path, message)
+        }
         _ => {
             let kind = if message.contains("No space left on device") {
                 io::ErrorKind::StorageFull

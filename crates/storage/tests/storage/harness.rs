@@ -8,13 +8,13 @@ use quorate_storage::memory::{MemoryEngine, MemoryLog};
 use quorate_storage::{Engine, LogStore};
 
 /// A memory engine of whose unflushed batches a crash keeps some.
-pub struct MemoryEngineHarness {
+pub(crate) struct MemoryEngineHarness {
     engine: MemoryEngine,
     kept: usize,
 }
 
 impl MemoryEngineHarness {
-    pub fn new(kept: usize) -> Self {
+    pub(crate) fn new(kept: usize) -> Self {
         Self { engine: MemoryEngine::new(&TABLES), kept }
     }
 }
@@ -41,13 +41,13 @@ impl EngineUnderTest for MemoryEngineHarness {
 }
 
 /// A memory log of whose unsynced batches a crash keeps some.
-pub struct MemoryLogHarness {
+pub(crate) struct MemoryLogHarness {
     log: MemoryLog,
     kept: usize,
 }
 
 impl MemoryLogHarness {
-    pub fn new(kept: usize) -> Self {
+    pub(crate) fn new(kept: usize) -> Self {
         Self { log: MemoryLog::new(), kept }
     }
 }
