@@ -1,0 +1,196 @@
+//! Runs the cases one after the other.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate::{Client, Range};
+use tempfile::TempDir;
+
+use crate::case::{Case, RequestKind, cases};
+use crate::cluster::{At, Members, Shape};
+use crate::disk::RawSync;
+use crate::error::BenchError;
+use crate::load::{Load, Outcome, run as run_load};
+use crate::options::Options;
+use crate::process::{FileSystem, cpu_time};
+use crate::random::Random;
+use crate::report::{CaseResult, Report};
+
+/// Measures everything that the options ask for, and prints it.
+pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
+    let cases = cases(options);
+    if options.list || cases.is_empty() {
+        cases.iter().for_each(|case| println!("{case}"));
+        return if cases.is_empty() { Err(BenchError::usage("no such case")) } else { Ok(()) };
+    }
+    let mut report = Report::new(options)?;
+    let folder = data_folder(options)?;
+    let file_system = FileSystem::of(folder.path());
+    if let Some(found) = file_system.as_ref().filter(|found| found.is_memory()) {
+        let (path, kind) = (folder.path().to_owned(), found.kind.clone());
+        return Err(BenchError::InvalidDisk { path, kind });
+    }
+    report.machine(folder.path(), file_system.as_ref())?;
+    let before = RawSync::measure(folder.path())?;
+    report.raw_sync("before", &before)?;
+    report.head();
+    let mut suite = Suite { options, folder: folder.path(), filled: None };
+    for case in cases {
+        let result = suite.measure(case)?;
+        report.case(&result)?;
+    }
+    suite.discard();
+    let after = RawSync::measure(folder.path())?;
+    report.raw_sync("after", &after)?;
+    report.aims(before, &after)
+}
+
+/// A folder for everything, removed afterwards.
+fn data_folder(options: &Options) -> Result<TempDir, BenchError> {
+    let parent = match &options.data {
+        Some(folder) => folder.clone(),
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+    };
+    let failed = |error| BenchError::file(&parent, error);
+    std::fs::create_dir_all(&parent).map_err(failed)?;
+    let parent = parent.canonicalize().map_err(failed)?;
+    tempfile::Builder::new().prefix("quorate-kv-").tempdir_in(&parent).map_err(failed)
+}
+
+struct Suite<'a> {
+    options: &'a Options,
+    folder: &'a Path,
+    /// Members with every key, for the read cases of one shape.
+    filled: Option<(Shape, Members)>,
+}
+
+impl Suite<'_> {
+    fn measure(&mut self, case: Case) -> Result<CaseResult, BenchError> {
+        if case.request == RequestKind::Put {
+            self.discard();
+            let members = Members::open(case.shape, self.folder)?;
+            let result = self.measure_on(&members, case);
+            members.discard();
+            return result;
+        }
+        let (_, members) = match self.filled.take() {
+            Some((shape, members)) if shape == case.shape => self.filled.insert((shape, members)),
+            other => {
+                if let Some((_, members)) = other {
+                    members.discard();
+                }
+                let members = Members::open(case.shape, self.folder)?;
+                fill(&members, case, self.options.value_size)?;
+                self.filled.insert((case.shape, members))
+            }
+        };
+        let members = &*members;
+        measure_on(self.options, members, case)
+    }
+
+    fn measure_on(&self, members: &Members, case: Case) -> Result<CaseResult, BenchError> {
+        measure_on(self.options, members, case)
+    }
+
+    fn discard(&mut self) {
+        if let Some((_, members)) = self.filled.take() {
+            members.discard();
+        }
+    }
+}
+
+fn measure_on(options: &Options, members: &Members, case: Case) -> Result<CaseResult, BenchError> {
+    let clients = members.clients(case.at);
+    let load = Load {
+        clients: &clients,
+        callers: case.callers,
+        style: case.style,
+        warmup: options.warmup,
+        measured: options.seconds,
+    };
+    let elections = members.elections();
+    let (outcome, cpu) = drive(&load, case.request, options.value_size)?;
+    if let Some(source @ quorate::Error::Stopped(_)) = outcome.error {
+        return Err(BenchError::Request { case: case.to_string(), source });
+    }
+    Ok(CaseResult {
+        case,
+        latencies: outcome.latencies,
+        measured: options.seconds,
+        cpu,
+        errors_count: outcome.errors_count,
+        elections_count: members.elections() - elections,
+    })
+}
+
+/// Runs a load; also the processor time that the measured part of it took.
+fn drive(
+    load: &Load<'_>,
+    request: RequestKind,
+    value_size: usize,
+) -> Result<(Outcome, Option<Duration>), BenchError> {
+    // A few values in turn: making a new one for each put would be measured too.
+    let mut random = Random::new(VALUES_SEED);
+    let values: Vec<Bytes> = (0..VALUES_COUNT).map(|_| random.bytes(value_size).into()).collect();
+    let (mut start, mut end) = (None, None);
+    let (on_start, on_end) = (|| start = cpu_time(), || end = cpu_time());
+    let outcome = match request {
+        RequestKind::Put => {
+            let put = |client: &Client, random: &mut Random| {
+                let value = values[random.below(VALUES_COUNT) as usize].clone();
+                client.put(key(random.below(KEYS_COUNT)), value)
+            };
+            run_load(load, &put, on_start, on_end)?
+        }
+        RequestKind::Get => {
+            let get =
+                |client: &Client, random: &mut Random| client.get(key(random.below(KEYS_COUNT)));
+            run_load(load, &get, on_start, on_end)?
+        }
+        RequestKind::Local => {
+            let get = |client: &Client, random: &mut Random| {
+                client.range(Range::key(key(random.below(KEYS_COUNT))).local())
+            };
+            run_load(load, &get, on_start, on_end)?
+        }
+    };
+    let cpu = start.zip(end).map(|(start, end)| end.saturating_sub(start));
+    Ok((outcome, cpu))
+}
+
+/// Writes every key once.
+fn fill(members: &Members, case: Case, value_size: usize) -> Result<(), BenchError> {
+    let failed = |source| BenchError::Request { case: format!("the data of {case}"), source };
+    let clients = members.clients(At::Leader);
+    let value = Bytes::from(Random::new(VALUES_SEED).bytes(value_size));
+    let mut under_way = VecDeque::new();
+    for number in 0..KEYS_COUNT {
+        if under_way.len() >= FILL_UNDER_WAY_MAX {
+            let oldest: quorate::Pending<_> = under_way.pop_front().expect("just seen");
+            oldest.wait().map_err(failed)?;
+        }
+        under_way.push_back(clients[0].put(key(number), value.clone()));
+    }
+    for pending in under_way {
+        pending.wait().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Sixteen bytes, in an order that is not that of the numbers.
+fn key(number: u64) -> String {
+    format!("{:016x}", Random::new(number).next())
+}
+
+/// Random keys, so that the benchmark's working set exceeds the processor's caches but not the machine's memory.
+const KEYS_COUNT: u64 = 100_000;
+
+/// Enough that no two neighbouring values are equal.
+const VALUES_COUNT: u64 = 64;
+
+const VALUES_SEED: u64 = 1;
+
+/// Enough to keep the members busy, few enough to be accepted by all of them.
+const FILL_UNDER_WAY_MAX: usize = 1_024;
