@@ -96,7 +96,7 @@ pub trait SnapshotSource: Send {
     /// The encoded membership at that position; empty if none was ever applied.
     fn membership(&self) -> Bytes;
 
-    /// The next block, or `None` after the last. A block is at most 1 MiB long.
+    /// The next block, or `None` after the last. A block is at most 64 MiB long.
     ///
     /// # Errors
     ///

@@ -136,7 +136,7 @@ fn stream(
 ) -> Result<bool, StopCause> {
     let Ok(mut sink) = transport.open_bulk(to, head) else { return Ok(false) };
     while let Some(block) = source.next_block().map_err(StopCause::Machine)? {
-        let length = u32::try_from(block.len()).expect("blocks are at most 1 MiB long");
+        let length = u32::try_from(block.len()).expect("blocks are at most 64 MiB long");
         let written = sink.write_all(&length.to_be_bytes()).and_then(|()| sink.write_all(&block));
         if written.is_err() {
             return Ok(false);
@@ -164,4 +164,4 @@ fn read_block(source: &mut dyn BulkSource) -> Result<Option<Vec<u8>>, String> {
 const SEND_THREAD: &str = "quorate-snap";
 
 /// The longest block that a state machine may produce; checked before memory is taken for it.
-const BLOCK_SIZE_MAX: usize = 1 << 20;
+const BLOCK_SIZE_MAX: usize = 64 << 20;
