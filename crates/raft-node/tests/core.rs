@@ -50,8 +50,8 @@ fn a_single_member_acknowledges_nothing_before_its_disk_has_it() {
     assert_eq!(cluster.answers(0), [Ok("held".to_owned())]);
 }
 
-/// The queue of reads in `raft` 0.7.0 confirms newer reads by old heartbeat answers when a forwarded
-/// request reaches the leader twice. Requests never reach that queue here.
+/// The queue of reads in `raft` 0.7.0 confirms newer reads by old heartbeat answers when a
+/// forwarded request reaches the leader twice. Requests never reach that queue here.
 #[test]
 fn a_repeated_read_request_does_not_confirm_newer_reads_of_a_deposed_leader() {
     let mut cluster = Cluster::new(3);
@@ -68,7 +68,8 @@ fn a_repeated_read_request_does_not_confirm_newer_reads_of_a_deposed_leader() {
         messages.iter().for_each(|message| cluster.deliver(old, to, message));
         answers.extend(cluster.take_messages(to, old).into_iter().map(|message| (to, message)));
     }
-    // The leader is cut off before it hears them, with a clock too slow to notice; another one writes.
+    // The leader is cut off before it hears them, with a clock too slow to notice; another one
+    // writes.
     cluster.cut(old);
     cluster.freeze(old);
     let new = cluster.elect_among(&[follower, other]);
@@ -123,6 +124,20 @@ fn without_a_leader_a_command_times_out_and_did_not_happen() {
     cluster.propose(0, "nobody");
     cluster.run_for(LONG * 4);
     assert_eq!(cluster.answers(0), [Err(ProposeError::TimedOut)]);
+}
+
+#[test]
+fn whoever_is_elected_after_its_callers_gave_up_has_nothing_to_propose() {
+    let mut cluster = Cluster::new(3);
+    for member in 0..3 {
+        cluster.cut(member);
+        cluster.propose(member, "too early");
+    }
+    cluster.run_for(LONG * 4);
+    cluster.heal();
+    let leader = cluster.elect();
+    assert_eq!(cluster.answers(leader), [Err(ProposeError::TimedOut)]);
+    assert!(cluster.applied(leader).is_empty());
 }
 
 #[test]

@@ -35,6 +35,10 @@ impl<T, R> Core<T, R> {
 
     fn propose(&mut self, now: Instant) {
         let entries = self.proposals.pack_entries(now, &self.tuning);
+        if entries.is_empty() {
+            // Everything that was queued has expired; the crate does not take an empty proposal.
+            return;
+        }
         let mut message = Message::default();
         message.set_msg_type(MessageType::MsgPropose);
         message.from = self.member.get();
