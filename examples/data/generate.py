@@ -295,15 +295,15 @@ def lines_with_bad_ones():
     overlong = b"/bad/overlong=" + b"x" * (LINE_BYTES_MAX + 1)
     lines = [
         b"# For tests of the reader. Good entries: lines 4, 5, 6, 14, 20, 21, 25, 28, 30.",
-        b"# Bad: 8 9 10 (no '='), 12 13 (no key), 16 17 18 (not UTF-8), 23 (over 8,192 bytes).",
+        b"# Bad: 8 9 (no '='), 10 (JSON), 12 13 (no key), 16 17 18 (not UTF-8), 23 (too long).",
         b"# Keys given before: 26 (as 4), 27 (as 4), 29 (as 28).",
         b"/good/first=1",
         b"/good/empty-value=",
         b"/good/equals-in-value=a=b==c",
-        b"# No '=':",
+        b"# No '='; JSON without its end:",
         b"/bad/no-equals-sign",
         b"just some words",
-        b"{\"key\": \"/bad/json\", \"value\": \"1\"}",
+        b"{\"key\": \"/bad/json\", \"value\": \"1\"",
         b"# No key:",
         b"=value-without-key",
         b"=",
