@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use prost::Message as _;
 use quorate_kv_api::{
     Command, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError, Limits,
@@ -28,7 +29,8 @@ pub(crate) struct Member {
     pub(crate) cluster_id: ClusterId,
     pub(crate) member_id: MemberId,
     pub(crate) driver: Driver<Answer>,
-    pub(crate) reader: Reader,
+    /// Taken when the member is closed, so that clients do not keep its store open.
+    pub(crate) reader: RwLock<Option<Reader>>,
     pub(crate) limits: Limits,
 }
 
@@ -36,6 +38,11 @@ impl Member {
     /// The error for callers of a member that stopped.
     pub(crate) fn stopped(&self) -> Error {
         Error::Stopped(self.driver.stop_cause().unwrap_or(StopCause::Closed))
+    }
+
+    /// The state, unless the member was closed.
+    pub(crate) fn reader(&self) -> Result<Reader, Error> {
+        self.reader.read().clone().ok_or_else(|| self.stopped())
     }
 
     fn sign(&self, header: &mut Option<ResponseHeader>) {
@@ -47,11 +54,12 @@ impl Member {
     }
 }
 
-/// A handle on one member. Cheap to clone, usable from any thread. Every call may be made on every member: a member that does not
-/// lead passes it on.
+/// A handle on one member. Cheap to clone, usable from any thread. Every call may be made on every
+/// member: a member that does not lead passes it on.
 ///
-/// Calls return at once with a [`Pending`]. Writes are durable on a majority before they are answered, and reads see
-/// every write that was answered to anybody before, unless asked otherwise with [`Range::local`].
+/// Calls return at once with a [`Pending`]. Writes are durable on a majority before they are
+/// answered, and reads see every write that was answered to anybody before, unless asked otherwise
+/// with [`Range::local`].
 ///
 /// ```
 /// use quorate::{Config, MemoryData, Node, Range, put, value};
@@ -78,7 +86,8 @@ impl Client {
         Self { member: self.member.clone(), timeout }
     }
 
-    /// Sets `key` to `value`. The key must not be empty; the value may be. Both together must fit into
+    /// Sets `key` to `value`. The key must not be empty; the value may be. Both together must fit
+    /// into
     /// [`Limits::request_bytes_max`].
     pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Pending<PutResponse> {
         self.put_with(PutRequest::new(key, value))
@@ -127,7 +136,8 @@ impl Client {
         Txn { client: self.clone(), request: TxnRequest::default() }
     }
 
-    /// Carries out a transaction: compares, then all operations of one branch at one revision, or nothing.
+    /// Carries out a transaction: compares, then all operations of one branch at one revision, or
+    /// nothing.
     pub fn txn_with(&self, request: TxnRequest) -> Pending<TxnResponse> {
         if request.is_read_only() {
             return self.read_txn(request);
@@ -138,12 +148,12 @@ impl Client {
         })
     }
 
-    /// A hash over everything that happened in the store up to `revision`, 0 for now: equal on all members, and equal to etcd's
-    /// `HashKV` for the same history. Reads the whole history of this member.
+    /// A hash over everything that happened in the store up to `revision`, 0 for now: equal on all
+    /// members, and equal to etcd's `HashKV` for the same history. Reads the whole history of this
+    /// member.
     pub fn hash(&self, revision: i64) -> Pending<StoreHash> {
-        let reader = self.member.reader.clone();
-        let completion = self.member.driver.read(self.timeout);
-        Pending::new(&self.member, completion, move |()| reader.hash(revision).map_err(error))
+        let member = self.member.clone();
+        self.permitted(false, move || member.reader()?.hash(revision).map_err(error))
     }
 
     /// What this member looks like now. A member that stopped tells the cause.
@@ -181,7 +191,7 @@ impl Client {
         let member = self.member.clone();
         let local = request.serializable;
         self.permitted(local, move || {
-            let mut response = member.reader.range(&request).map_err(error)?;
+            let mut response = member.reader()?.range(&request).map_err(error)?;
             member.sign(&mut response.header);
             Ok(pick(response))
         })
@@ -194,7 +204,7 @@ impl Client {
         let member = self.member.clone();
         let local = request.is_serializable();
         self.permitted(local, move || {
-            let mut response = member.reader.txn(&request).map_err(error)?;
+            let mut response = member.reader()?.txn(&request).map_err(error)?;
             member.sign(&mut response.header);
             Ok(response)
         })

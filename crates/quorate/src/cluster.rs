@@ -7,9 +7,10 @@ use sha1::{Digest, Sha1};
 
 /// The members of a new cluster, as all of them are told at bootstrap.
 ///
-/// Ids follow from this description alone, so every member computes the same. A member's id is the first eight bytes,
-/// big-endian, of the SHA-1 of its address (its name, if it has no address) and the token; the cluster's id is the same of its
-/// member ids in ascending order, eight bytes big-endian each. That is etcd's rule for members with one peer URL.
+/// Ids follow from this description alone, so every member computes the same. A member's id is the
+/// first eight bytes, big-endian, of the SHA-1 of its address (its name, if it has no address) and
+/// the token; the cluster's id is the same of its member ids in ascending order, eight bytes
+/// big-endian each. That is etcd's rule for members with one peer URL.
 ///
 /// ```
 /// use quorate::Cluster;
@@ -25,7 +26,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster without members yet. The token tells apart clusters whose members have equal names and addresses.
+    /// A cluster without members yet. The token tells apart clusters whose members have equal names
+    /// and addresses.
     pub fn new(token: impl Into<String>) -> Self {
         Self { token: token.into(), members: BTreeMap::new() }
     }

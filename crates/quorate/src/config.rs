@@ -29,21 +29,23 @@ use crate::memory::MemoryData;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The member's name, unique in its cluster. 1 to 64 bytes without control characters. Default `default`.
+    /// The member's name, unique in its cluster. 1 to 64 bytes without control characters. Default
+    /// `default`.
     pub name: String,
     /// Where the member keeps its data.
     pub data: Data,
-    /// The members of a cluster to be founded. Needed only when the member is opened for the first time; later it may be left
-    /// out, and must agree if given. 1 to 7 members, this one among them. Default: this member alone.
+    /// The members of a cluster to be founded. Needed only when the member is opened for the first
+    /// time; later it may be left out, and must agree if given. 1 to 7 members, this one among
+    /// them. Default: this member alone.
     pub cluster: Option<Cluster>,
     /// How the member reaches the others. Default: not at all, which suits a cluster of one.
     pub network: Network,
-    /// How often a leader tells its followers that it lives. 1 ms to 10 s. Shorter notices a dead member sooner and costs
-    /// messages. Equal on all members. Default 100 ms.
+    /// How often a leader tells its followers that it lives. 1 ms to 10 s. Shorter notices a dead
+    /// member sooner and costs messages. Equal on all members. Default 100 ms.
     pub heartbeat_interval: Duration,
-    /// How long a follower waits for its leader before it asks for votes; each wait is drawn between this and twice this.
-    /// 5 heartbeat intervals to 50 s. Too short, and a busy machine looks like a dead leader. Equal on all
-    /// members. Default 1 s.
+    /// How long a follower waits for its leader before it asks for votes; each wait is drawn
+    /// between this and twice this. 5 heartbeat intervals to 50 s. Too short, and a busy machine
+    /// looks like a dead leader. Equal on all members. Default 1 s.
     pub election_timeout: Duration,
     /// How long a request waits for a majority before it fails. 1 ms to 1 h. Default 7 s, etcd's.
     pub request_timeout: Duration,
@@ -53,13 +55,14 @@ pub struct Config {
     pub requests_pending_max: usize,
     /// Memory of the block cache of the state store. 1 MiB to 1 TiB. Default 64 MiB.
     pub cache_size: ByteSize,
-    /// Changed state kept in memory before it is written to a table file. 1 MiB to 16 GiB. Default 64 MiB.
+    /// Changed state kept in memory before it is written to a table file. 1 MiB to 16 GiB. Default
+    /// 64 MiB.
     pub write_buffer_size: ByteSize,
-    /// Log bytes after which the state is flushed so that the log can be cut. 64 KiB to 16 GiB. More makes fewer flushes and a
-    /// longer recovery. Default 64 MiB.
+    /// Log bytes after which the state is flushed so that the log can be cut. 64 KiB to 16 GiB.
+    /// More makes fewer flushes and a longer recovery. Default 64 MiB.
     pub flush_after_size: ByteSize,
-    /// Applied log entries kept for members that fall behind; one further behind gets a snapshot. 0 to 10,000,000.
-    /// Default 10,000.
+    /// Applied log entries kept for members that fall behind; one further behind gets a snapshot. 0
+    /// to 10,000,000. Default 10,000.
     pub log_keep_entries: u64,
 }
 
@@ -79,7 +82,8 @@ pub enum Network {
     None,
     /// Through a hub in this process.
     Hub(Hub),
-    /// Over TCP. The member listens on its own address in [`Config::cluster`], unless told otherwise here.
+    /// Over TCP. The member listens on its own address in [`Config::cluster`], unless told
+    /// otherwise here.
     Tcp {
         /// The address to listen on, if it differs from the one that the others use.
         listen: Option<String>,
@@ -274,7 +278,8 @@ fn wrong(field: &'static str, found: String, expected: String) -> ConfigError {
     ConfigError { field, found, expected }
 }
 
-/// More members make every write wait for a larger majority and protect no better: seven survive the loss of three.
+/// More members make every write wait for a larger majority and protect no better: seven survive
+/// the loss of three.
 const MEMBERS_MAX: usize = 7;
 
 /// Long enough for any host name, short enough for a line of a file.

@@ -95,7 +95,8 @@ fn open_folder(config: &Config, path: &Path) -> Result<OpenData, OpenError> {
     Ok(OpenData { identity, engine, log, place })
 }
 
-/// Takes the folder's lock, which holds against other processes and against other members of this one.
+/// Takes the folder's lock, which holds against other processes and against other members of this
+/// one.
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("LOCK");
     let file = File::options().create(true).append(true).open(&path);
@@ -109,8 +110,8 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Stores without an identity belong to a member that nobody can name: founding a new one on them would give it a
-/// foreign past.
+/// Stores without an identity belong to a member that nobody can name: founding a new one on them
+/// would give it a foreign past.
 fn refuse_orphans(folder: &Path) -> Result<(), OpenError> {
     for store in ["log", "state"] {
         let path = folder.join(store);

@@ -124,8 +124,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether opening may succeed later without a change of anything: another member may give up the folder, or the
-    /// network address.
+    /// Whether opening may succeed later without a change of anything: another member may give up
+    /// the folder, or the network address.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,

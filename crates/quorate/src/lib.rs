@@ -1,7 +1,8 @@
 //! etcd as a library: a replicated, strongly consistent key-value store inside your process.
 //!
-//! Open a [`Node`] in each process, tell them of each other with a [`Cluster`], and use the handle of any of them: transactions
-//! and reads are strictly serializable on every member, and a write that was answered is on the disks of a majority.
+//! Open a [`Node`] in each process, tell them of each other with a [`Cluster`], and use the handle
+//! of any of them: transactions and reads are strictly serializable on every member, and a write
+//! that was answered is on the disks of a majority.
 //!
 //! ```
 //! # let folder = tempfile::tempdir().unwrap();
@@ -34,8 +35,8 @@
 //!
 //! # Features
 //!
-//! `rocksdb` (on by default): durable members, with their state on RocksDB and their log on raft-engine. Without it
-//! members keep their data in memory, see [`MemoryData`].
+//! `rocksdb` (on by default): durable members, with their state on RocksDB and their log on
+//! raft-engine. Without it members keep their data in memory, see [`MemoryData`].
 
 mod client;
 mod cluster;
@@ -74,5 +75,5 @@ pub use quorate_raft_node::core::{Counters, Role};
 pub use quorate_raft_node::driver::{StartError, StopCause};
 pub use quorate_raft_node::{MachineError, RecoveryError};
 pub use quorate_storage::StorageError;
-pub use quorate_transport::{Transport, TransportError, hub};
+pub use quorate_transport::{self as transport, Transport, TransportError, hub};
 pub use quorate_types::{ByteSize, ClusterId, LogIndex, LogPosition, MemberId, Term};

@@ -9,8 +9,8 @@ use quorate_storage::memory::{MemoryEngine, MemoryLog};
 
 use crate::identity::Identity;
 
-/// The data of one member in memory, for tests. Clones share it, so a member can be closed and opened again
-/// on the same data while one of them lives. At most one member at a time may use it.
+/// The data of one member in memory, for tests. Clones share it, so a member can be closed and
+/// opened again on the same data while one of them lives. At most one member at a time may use it.
 ///
 /// ```
 /// use quorate::{Config, MemoryData, Node};

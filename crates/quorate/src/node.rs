@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::RwLock;
 use quorate_mvcc::{Store, StoreError};
 use quorate_raft_node::driver::{Driver, DriverConfig, StopCause};
 use quorate_transport::Transport;
@@ -21,8 +22,8 @@ use crate::solitude::Solitude;
 
 /// A member of a cluster, running in this process. Dropping it stops the member.
 ///
-/// Everything that a [`Client`] can do can be done on the node itself; clients that outlive it are told that the member
-/// has stopped.
+/// Everything that a [`Client`] can do can be done on the node itself; clients that outlive it are
+/// told that the member has stopped.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -43,10 +44,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens a member and starts its threads. The first time, it founds its cluster as configured; later it goes on
-    /// where it stopped, whether it was closed or killed.
+    /// Opens a member and starts its threads. The first time, it founds its cluster as configured;
+    /// later it goes on where it stopped, whether it was closed or killed.
     ///
-    /// Returns without waiting for the other members. Requests wait for a majority as long as their timeout allows.
+    /// Returns without waiting for the other members. Requests wait for a majority as long as their
+    /// timeout allows.
     ///
     /// # Errors
     ///
@@ -76,7 +78,7 @@ impl Node {
             cluster_id: identity.cluster_id(),
             member_id: identity.member_id(),
             driver,
-            reader,
+            reader: RwLock::new(Some(reader)),
             limits: config.limits,
         };
         let client = Client { member: Arc::new(member), timeout: config.request_timeout };
@@ -98,8 +100,8 @@ impl Node {
         self.client.member.member_id
     }
 
-    /// Asks that leadership move to another member and waits until it has moved, at most for an election timeout.
-    /// Returns whether `to` leads now, as far as this member knows.
+    /// Asks that leadership move to another member and waits until it has moved, at most for an
+    /// election timeout. Returns whether `to` leads now, as far as this member knows.
     pub fn transfer_leader(&self, to: MemberId) -> bool {
         self.client.member.driver.transfer_leader(to);
         let deadline = Instant::now() + self.election_timeout;
@@ -115,25 +117,35 @@ impl Node {
         }
     }
 
-    /// Stops the member in good order: hands leadership over if it leads others, stops its threads, makes its state
-    /// durable and gives up the data folder. Requests that still wait fail with [`Error::Stopped`](crate::Error::Stopped).
+    /// Stops the member in good order: hands leadership over if it leads others, stops its threads,
+    /// makes its state durable and gives up the data folder. Requests that still wait fail with
+    /// [`Error::Stopped`](crate::Error::Stopped).
     ///
     /// # Errors
     ///
-    /// Why the member had stopped before, or that its state could not be made durable. The data folder is given up in any case, and
-    /// nothing that was answered is lost.
+    /// Why the member had stopped before, or that its state could not be made durable. The data
+    /// folder is given up in any case, and nothing that was answered is lost.
     pub fn close(self) -> Result<(), StopCause> {
         self.hand_over();
-        self.client.member.driver.stop()
+        let stopped = self.client.member.driver.stop();
+        self.release();
+        stopped
     }
 
-    /// Stops the member at once, as a crash of the process would, except that the operating system keeps what was
-    /// written. For tests of what happens then.
+    /// Stops the member at once, as a crash of the process would, except that the operating system
+    /// keeps what was written. For tests of what happens then.
     pub fn kill(self) {
         self.client.member.driver.kill();
+        self.release();
     }
 
-    /// Moves leadership to another member, if this one leads; whoever comes first in the list of members.
+    /// Gives up the store, which clients would hold open otherwise.
+    fn release(&self) {
+        *self.client.member.reader.write() = None;
+    }
+
+    /// Moves leadership to another member, if this one leads; whoever comes first in the list of
+    /// members.
     fn hand_over(&self) {
         let Ok(consensus) = self.client.status().consensus else { return };
         let me = self.member_id();
@@ -145,6 +157,14 @@ impl Node {
                 return;
             }
         }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls `close`.
+        let _stopped = self.client.member.driver.stop();
+        self.release();
     }
 }
 

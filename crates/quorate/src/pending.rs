@@ -12,10 +12,11 @@ use quorate_raft_node::driver::{Abandoned, Completion};
 use crate::client::Member;
 use crate::error::Error;
 
-/// A request under way: await it on any runtime, or wait with [`Self::wait`] or [`Self::wait_timeout`].
+/// A request under way: await it on any runtime, or wait with [`Self::wait`] or
+/// [`Self::wait_timeout`].
 ///
-/// The request was sent when this was made. Dropping it abandons the wait, not the request: a write may still happen.
-/// Awaiting a read may read the disk for a moment inside `poll`.
+/// The request was sent when this was made. Dropping it abandons the wait, not the request: a write
+/// may still happen. Awaiting a read may read the disk for a moment inside `poll`.
 ///
 /// ```
 /// # let node = quorate::Node::open(quorate::Config::in_memory(&quorate::MemoryData::new()))?;

@@ -47,7 +47,8 @@ impl Range {
         Self::between(&b"\0"[..], &b"\0"[..])
     }
 
-    /// At most this many keys; the response tells whether there are more. Zero or less means no limit.
+    /// At most this many keys; the response tells whether there are more. Zero or less means no
+    /// limit.
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.request.limit = limit;
@@ -83,8 +84,8 @@ impl Range {
         self
     }
 
-    /// From this member's own state, without asking a majority: fast, works without a leader, and possibly stale. The header
-    /// of the response tells the revision it stands at.
+    /// From this member's own state, without asking a majority: fast, works without a leader, and
+    /// possibly stale. The header of the response tells the revision it stands at.
     #[must_use]
     pub fn local(mut self) -> Self {
         self.request.serializable = true;
@@ -118,14 +119,16 @@ pub fn nested(txn: TxnRequest) -> RequestOp {
     txn.into()
 }
 
-/// The left side of a comparison; see [`value`], [`version`], [`create_revision`] and [`mod_revision`].
+/// The left side of a comparison; see [`value`], [`version`], [`create_revision`] and
+/// [`mod_revision`].
 #[derive(Clone, Debug)]
 pub struct Comparand<T> {
     key: Bytes,
     target: fn(T) -> TargetUnion,
 }
 
-/// The value of `key`. No comparison with the value of an absent key holds, not even an unequal one.
+/// The value of `key`. No comparison with the value of an absent key holds, not even an unequal
+/// one.
 pub fn value(key: impl Into<Bytes>) -> Comparand<Bytes> {
     Comparand { key: key.into(), target: TargetUnion::Value }
 }

@@ -17,7 +17,7 @@ pub struct Status {
     pub cluster_id: ClusterId,
     /// Its id.
     pub member_id: MemberId,
-    /// The newest revision that it has applied.
+    /// The newest revision that it has applied; 0 once it is closed.
     pub revision: i64,
     /// Its part in consensus, or why it has none any more.
     pub consensus: Result<Consensus, StopCause>,
@@ -61,7 +61,7 @@ impl Status {
             name: member.name.clone(),
             cluster_id: member.cluster_id,
             member_id: member.member_id,
-            revision: member.reader.revision(),
+            revision: member.reader().map_or(0, |reader| reader.revision()),
             consensus: probe.map(Consensus::from_probe),
         }
     }

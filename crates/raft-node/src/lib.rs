@@ -1,7 +1,8 @@
 //! Consensus for one member: a sans-IO core and the threads that drive it.
 //!
 //! - [`core`] decides; it does no I/O and reads no clock.
-//! - [`driver`] carries out what the core decided: threads for consensus, log, state machine, flushes and snapshots.
+//! - [`driver`] carries out what the core decided: threads for consensus, log, state machine,
+//!   flushes and snapshots.
 //! - [`StateMachine`] is what is replicated; this crate knows nothing about it but this trait.
 
 pub mod core;

@@ -12,8 +12,8 @@ use quorate_types::{CommandId, LogPosition};
 pub struct Command {
     /// Names the command for ever; the state machine applies each name once.
     pub id: CommandId,
-    /// All commands of the same life of the origin with a smaller sequence have been answered: the state machine may
-    /// forget them, and must not apply one that turns up late.
+    /// All commands of the same life of the origin with a smaller sequence have been answered: the
+    /// state machine may forget them, and must not apply one that turns up late.
     pub floor: u64,
     /// What to do, opaque to consensus.
     pub payload: Bytes,
@@ -32,20 +32,22 @@ pub struct CommittedEntry {
 
 /// The replicated state machine: a pure function of the committed log.
 ///
-/// One thread owns it. All failures are final for the member: consensus stops it and reports the cause.
+/// One thread owns it. All failures are final for the member: consensus stops it and reports the
+/// cause.
 pub trait StateMachine: Send + 'static {
     /// What a command yields for its caller.
     type Response: Send + 'static;
 
-    /// The position of the last entry applied; zero at first. After a crash it may be an earlier one than before,
-    /// and the entries from there on are applied again.
+    /// The position of the last entry applied; zero at first. After a crash it may be an earlier
+    /// one than before, and the entries from there on are applied again.
     fn applied(&self) -> LogPosition;
 
     /// The encoded membership last applied; empty if none ever was.
     fn membership(&self) -> Bytes;
 
-    /// Applies a run of entries in one atomic change that includes the new applied position. Adds to `responses` the
-    /// answer of every command that was applied now; commands applied before get none.
+    /// Applies a run of entries in one atomic change that includes the new applied position. Adds
+    /// to `responses` the answer of every command that was applied now; commands applied before get
+    /// none.
     ///
     /// # Errors
     ///
@@ -69,8 +71,8 @@ pub trait StateMachine: Send + 'static {
     /// A handle that collects a peer's snapshot beside the present state, from another thread.
     fn stager(&self) -> Arc<dyn Stager>;
 
-    /// Replaces the whole state by a collected one. Durable when this returns; a crash leaves either the old state or
-    /// the new.
+    /// Replaces the whole state by a collected one. Durable when this returns; a crash leaves
+    /// either the old state or the new.
     ///
     /// # Errors
     ///
@@ -134,7 +136,8 @@ pub trait Staged: Send {
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
 }
 
-/// Why the state machine cannot go on. Opaque to consensus; cloneable, so that every caller can be told.
+/// Why the state machine cannot go on. Opaque to consensus; cloneable, so that every caller can be
+/// told.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("state machine failed")]
 pub struct MachineError(#[source] pub Arc<dyn Error + Send + Sync>);

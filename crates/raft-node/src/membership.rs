@@ -67,7 +67,8 @@ impl Membership {
     ///
     /// # Errors
     ///
-    /// What is wrong with the bytes: they are no membership, or one without voters or with the id 0.
+    /// What is wrong with the bytes: they are no membership, or one without voters or with the id
+    /// 0.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         let membership = <Self as prost::Message>::decode(bytes).map_err(|e| e.to_string())?;
         if membership.voters.is_empty() {

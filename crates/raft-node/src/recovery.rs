@@ -17,7 +17,8 @@ pub enum RecoveryError {
     /// The log store failed.
     #[error("cannot read the log")]
     Log(#[source] StorageError),
-    /// The log was purged beyond what the state contains: one of the two is not from this member's last life.
+    /// The log was purged beyond what the state contains: one of the two is not from this member's
+    /// last life.
     #[error(
         "the state ends at {applied} but the log starts after {start}: part of the data is missing"
     )]
@@ -37,8 +38,9 @@ pub enum RecoveryError {
 
 /// Reads the whole log and reconciles it with the state at `applied`.
 ///
-/// A crash while a snapshot is being installed leaves the new state beside the old log. The state is committed
-/// data, so the log is then started anew after it, durably, before anything else happens.
+/// A crash while a snapshot is being installed leaves the new state beside the old log. The state
+/// is committed data, so the log is then started anew after it, durably, before anything else
+/// happens.
 ///
 /// # Errors
 ///
@@ -97,7 +99,8 @@ fn contains(entries: &[LogEntry], start: LogPosition, position: LogPosition) -> 
 ///
 /// # Errors
 ///
-/// What is wrong with the entry. It was checked before it was proposed, so the log or the proposer is damaged.
+/// What is wrong with the entry. It was checked before it was proposed, so the log or the proposer
+/// is damaged.
 pub fn committed_entry(entry: LogEntry) -> Result<CommittedEntry, String> {
     let LogEntry { position, kind, data } = entry;
     match kind {

@@ -1,6 +1,7 @@
 //! What members say to each other, and how commands stand in a log entry: prost messages.
 //!
-//! Field numbers are fixed in `docs/wire_format.md`. Bytes from a peer are decoded here and nowhere else.
+//! Field numbers are fixed in `docs/wire_format.md`. Bytes from a peer are decoded here and nowhere
+//! else.
 
 use bytes::Bytes;
 use prost::Message as _;

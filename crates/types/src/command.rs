@@ -2,8 +2,9 @@
 
 use crate::MemberId;
 
-/// Names one command for ever: which member took it from a caller, in which life of that member, and its number
-/// in that life. The state machine uses it to apply a command that was proposed twice only once.
+/// Names one command for ever: which member took it from a caller, in which life of that member,
+/// and its number in that life. The state machine uses it to apply a command that was proposed
+/// twice only once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CommandId {
     /// The member that took the command from its caller.

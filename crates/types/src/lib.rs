@@ -1,6 +1,7 @@
 //! Plain types that every Quorate crate shares: ids, log positions, time and sizes.
 //!
-//! Nothing here does I/O or reads a clock. Time is a number that somebody hands in: see [`Instant`].
+//! Nothing here does I/O or reads a clock. Time is a number that somebody hands in: see
+//! [`Instant`].
 
 mod command;
 mod ids;

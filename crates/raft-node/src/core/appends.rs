@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::outputs::Append;
 
-/// Which appends the log has not reported yet, and those held back while the state is being replaced.
+/// Which appends the log has not reported yet, and those held back while the state is being
+/// replaced.
 #[derive(Default)]
 pub(super) struct Appends {
     /// Numbers handed out and not reported, ascending.
@@ -28,7 +29,8 @@ impl Appends {
         self.held.is_some()
     }
 
-    /// Holds back all appends from now on. The one with this number will start the log anew after `index`.
+    /// Holds back all appends from now on. The one with this number will start the log anew after
+    /// `index`.
     pub(super) fn hold(&mut self, number: u64, index: u64) {
         assert!(self.held.is_none(), "one snapshot at a time");
         self.held = Some(Vec::new());
@@ -64,7 +66,8 @@ impl Appends {
         }
     }
 
-    /// Everything up to `number` is done. Returns the number up to which the `raft` crate may be told so.
+    /// Everything up to `number` is done. Returns the number up to which the `raft` crate may be
+    /// told so.
     pub(super) fn finish(&mut self, number: u64) -> u64 {
         assert!(self.in_flight.contains(&number), "append {number} was not under way");
         while self.in_flight.front().is_some_and(|first| *first <= number) {

@@ -1,7 +1,8 @@
 //! Checks of foreign messages before the `raft` crate sees them.
 //!
-//! The crate trusts its peers and panics when fields contradict its log. A contradiction is either a peer gone wrong,
-//! whose message is refused, or the sign that this member lost part of its log, which ends it.
+//! The crate trusts its peers and panics when fields contradict its log. A contradiction is either
+//! a peer gone wrong, whose message is refused, or the sign that this member lost part of its log,
+//! which ends it.
 
 use quorate_types::{LogIndex, MemberId};
 use raft::RawNode;

@@ -26,11 +26,11 @@ pub struct CoreConfig {
 pub struct Tuning {
     /// How often a leader tells its followers that it lives. Default 100 ms.
     pub heartbeat_interval: Duration,
-    /// How long a follower waits for its leader before it asks for votes; each wait is drawn between this and twice
-    /// this. Default 1 s; at least five heartbeat intervals.
+    /// How long a follower waits for its leader before it asks for votes; each wait is drawn
+    /// between this and twice this. Default 1 s; at least five heartbeat intervals.
     pub election_timeout: Duration,
-    /// The largest log entry made of many commands. A single larger command still gets an entry of its own.
-    /// Default 1 MiB.
+    /// The largest log entry made of many commands. A single larger command still gets an entry of
+    /// its own. Default 1 MiB.
     pub entry_size_max: ByteSize,
     /// The largest append message, by payload. Default 1 MiB.
     pub message_size_max: ByteSize,
@@ -40,7 +40,8 @@ pub struct Tuning {
     pub commands_pending_max: usize,
     /// Payload bytes of those commands. Default 64 MiB.
     pub commands_pending_size_max: ByteSize,
-    /// Log entries kept in memory after they were applied, for followers a little behind. Default 32 MiB.
+    /// Log entries kept in memory after they were applied, for followers a little behind. Default
+    /// 32 MiB.
     pub log_cache_size: ByteSize,
     /// Applied entries kept in the log store for followers further behind. Default 10,000.
     pub log_keep_entries: u64,

@@ -99,8 +99,8 @@ fn snapshot_from_wire(wire: &WireSnapshot) -> Result<Snapshot, String> {
     Ok(snapshot)
 }
 
-/// Kinds that one member may send to another. The rest are local to the `raft` crate, or replaced by messages of our
-/// own (proposals, read index, leader transfer).
+/// Kinds that one member may send to another. The rest are local to the `raft` crate, or replaced
+/// by messages of our own (proposals, read index, leader transfer).
 const FOREIGN_KINDS: [MessageType; 10] = [
     MessageType::MsgAppend,
     MessageType::MsgAppendResponse,

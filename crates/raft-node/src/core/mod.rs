@@ -1,12 +1,12 @@
 //! Consensus without I/O: a state machine around the `raft` crate.
 //!
-//! Tell a [`Core`] what happened with [`Core::handle`], as often as you like, then carry out what [`Core::poll`]
-//! returns, field by field. [`Outputs::deadline`] says when to poll again if nothing happens; an early poll is
-//! harmless. No thread, socket, file, clock or random number is used inside: the same inputs at the same times give the
-//! same outputs.
+//! Tell a [`Core`] what happened with [`Core::handle`], as often as you like, then carry out what
+//! [`Core::poll`] returns, field by field. [`Outputs::deadline`] says when to poll again if nothing
+//! happens; an early poll is harmless. No thread, socket, file, clock or random number is used
+//! inside: the same inputs at the same times give the same outputs.
 //!
-//! Everything about the protocol lives here: timeouts and retries, batching, the queue of reads, when to flush, to purge
-//! and to send a snapshot.
+//! Everything about the protocol lives here: timeouts and retries, batching, the queue of reads,
+//! when to flush, to purge and to send a snapshot.
 
 mod appends;
 mod check;
@@ -67,8 +67,8 @@ pub enum CoreError {
         /// What is wrong.
         detail: String,
     },
-    /// The leader knows that this member once held more than it holds now: it lost acknowledged data and must
-    /// not vote under its old identity.
+    /// The leader knows that this member once held more than it holds now: it lost acknowledged
+    /// data and must not vote under its old identity.
     #[error(
         "this member acknowledged log entry {acknowledged} but its log ends at {last}: data was lost"
     )]
@@ -99,7 +99,8 @@ pub struct Recovered {
     pub membership: Option<Membership>,
 }
 
-/// Consensus of one member. `T` is the driver's ticket for a caller, `R` a response of the state machine.
+/// Consensus of one member. `T` is the driver's ticket for a caller, `R` a response of the state
+/// machine.
 pub struct Core<T, R> {
     member: MemberId,
     tuning: Tuning,
@@ -183,7 +184,8 @@ impl<T, R> Core<T, R> {
         Ok(core)
     }
 
-    /// Takes note of something that happened. Call [`Self::poll`] afterwards, at the latest when inputs run dry.
+    /// Takes note of something that happened. Call [`Self::poll`] afterwards, at the latest when
+    /// inputs run dry.
     ///
     /// # Errors
     ///
@@ -292,7 +294,8 @@ impl<T, R> Core<T, R> {
 
     // Time.
 
-    /// Moves Raft's logical clock up to `now`. After a long pause at most one election timeout is made up for.
+    /// Moves Raft's logical clock up to `now`. After a long pause at most one election timeout is
+    /// made up for.
     fn advance_clock(&mut self, now: Instant) {
         let mut budget = self.tuning.election_ticks();
         while self.next_tick <= now && budget > 0 {
@@ -345,14 +348,16 @@ impl<T, R> Core<T, R> {
         self.repair_progress();
     }
 
-    /// Replaces the election timeout that the crate drew from a generator of its own; see [`raft_config`].
+    /// Replaces the election timeout that the crate drew from a generator of its own; see
+    /// [`raft_config`].
     fn draw_election_timeout(&mut self) {
         let base = self.tuning.election_ticks();
         self.raw.raft.set_randomized_election_timeout(base + self.random.below(base));
     }
 
-    /// The `raft` crate 0.7.0 may set a peer's next index to or below its matched index when a rejection comes late.
-    /// That costs needless messages; what follows in the crate expects the order, so it is restored.
+    /// The `raft` crate 0.7.0 may set a peer's next index to or below its matched index when a
+    /// rejection comes late. That costs needless messages; what follows in the crate expects the
+    /// order, so it is restored.
     fn repair_progress(&mut self) {
         if !self.leads() {
             return;
@@ -388,7 +393,8 @@ impl<T, R> Core<T, R> {
     }
 }
 
-/// The hard state to start from: its commit index is only a hint and may lag behind what was applied.
+/// The hard state to start from: its commit index is only a hint and may lag behind what was
+/// applied.
 fn checked_hard_state(
     log: &LogState,
     applied: LogPosition,
@@ -427,13 +433,14 @@ fn raft_config(member: MemberId, tuning: &Tuning, applied: LogPosition) -> raft:
         max_inflight_msgs: tuning.messages_in_flight_max,
         check_quorum: true,
         pre_vote: true,
-        // The crate draws timeouts from a generator of its own. With this bound nearly every draw is out of our range,
-        // by which we notice it and draw anew from our seed.
+        // The crate draws timeouts from a generator of its own. With this bound nearly every draw
+        // is out of our range, by which we notice it and draw anew from our seed.
         max_election_tick: 1 << 40,
         max_committed_size_per_ready: APPLY_SIZE_MAX,
         ..raft::Config::default()
     }
 }
 
-/// Payload bytes handed out to be applied at once; bounds memory and the time until others get their turn.
+/// Payload bytes handed out to be applied at once; bounds memory and the time until others get
+/// their turn.
 const APPLY_SIZE_MAX: u64 = 16 << 20;

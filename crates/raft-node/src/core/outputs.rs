@@ -5,7 +5,8 @@ use quorate_storage::{LogBatch, LogEntry};
 use quorate_types::{CommandId, Instant, LogIndex, LogPosition, MemberId, Term};
 use thiserror::Error;
 
-/// Something that happened. `T` is the ticket by which the driver knows a caller, `R` a response of the state machine.
+/// Something that happened. `T` is the ticket by which the driver knows a caller, `R` a response of
+/// the state machine.
 #[derive(Debug)]
 pub enum Input<T, R> {
     /// A message from a peer arrived on the message channel.
@@ -15,7 +16,8 @@ pub enum Input<T, R> {
         /// The bytes as they came.
         message: Bytes,
     },
-    /// A caller of this member wants a command replicated. Answered once, through [`Outputs::answers`].
+    /// A caller of this member wants a command replicated. Answered once, through
+    /// [`Outputs::answers`].
     Propose {
         /// Given back with the answer.
         ticket: T,
@@ -24,7 +26,8 @@ pub enum Input<T, R> {
         /// When the caller gives up.
         deadline: Instant,
     },
-    /// A caller of this member wants to read what is committed now. Answered once, through [`Outputs::answers`] or
+    /// A caller of this member wants to read what is committed now. Answered once, through
+    /// [`Outputs::answers`] or
     /// [`Outputs::readable`].
     Read {
         /// Given back with the answer.
@@ -105,11 +108,13 @@ pub enum Input<T, R> {
 pub struct Outputs<T, R> {
     /// Send at once, in order.
     pub messages: Vec<Outbound>,
-    /// Write to the log, in order. Each one is reported by [`Input::Appended`]; several may share a sync.
+    /// Write to the log, in order. Each one is reported by [`Input::Appended`]; several may share a
+    /// sync.
     pub appends: Vec<Append>,
     /// Apply to the state machine, in order with `install`. Reported by [`Input::Applied`].
     pub apply: Vec<LogEntry>,
-    /// Replace the state, after everything handed out to be applied before. Reported by [`Input::Installed`].
+    /// Replace the state, after everything handed out to be applied before. Reported by
+    /// [`Input::Installed`].
     pub install: Option<Install>,
     /// Forget staged snapshots: they came too late.
     pub discard: Vec<u64>,
@@ -221,7 +226,8 @@ pub enum ProposeError {
     /// Too many commands wait on this member already. Nothing happened.
     #[error("too many requests wait on this member")]
     Overloaded,
-    /// The deadline came before the command could be proposed, or before the read was confirmed. Nothing happened.
+    /// The deadline came before the command could be proposed, or before the read was confirmed.
+    /// Nothing happened.
     #[error("request timed out")]
     TimedOut,
     /// The deadline came after the command was proposed: it may have been applied, or may still be.

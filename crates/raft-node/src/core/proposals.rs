@@ -78,7 +78,8 @@ impl<T> Proposals<T> {
         Ok(())
     }
 
-    /// Takes commands that a follower forwarded. Those beyond the limit are dropped: their origin sends them again.
+    /// Takes commands that a follower forwarded. Those beyond the limit are dropped: their origin
+    /// sends them again.
     pub(super) fn add_forwarded(&mut self, batch: CommandBatch, tuning: &Tuning) {
         for command in batch.commands {
             let size = self.forwarded_size + command.size() as u64;
@@ -95,8 +96,9 @@ impl<T> Proposals<T> {
         self.pending.first_key_value().map_or(self.next_sequence, |(sequence, _)| *sequence)
     }
 
-    /// Packs waiting commands into the payloads of log entries, each at most `entry_size_max` long unless a single
-    /// command is longer. The caller gives them back with [`Self::unsend`] if they could not be proposed.
+    /// Packs waiting commands into the payloads of log entries, each at most `entry_size_max` long
+    /// unless a single command is longer. The caller gives them back with [`Self::unsend`] if they
+    /// could not be proposed.
     pub(super) fn pack_entries(&mut self, now: Instant, tuning: &Tuning) -> Vec<Bytes> {
         let mut commands = self.take_queue(now);
         commands.extend(self.forwarded.drain(..));

@@ -1,9 +1,10 @@
 //! Linearizable reads: which callers wait for which index.
 //!
-//! A read may be served by a member that has applied everything up to the commit index that the leader had, confirmed by
-//! a majority, after the read arrived (Raft thesis, section 6.4). The leader's rounds carry contexts of its own that
-//! only grow; a context that came over the network never reaches the `raft` crate, whose queue would confirm newer
-//! reads by old answers if one came twice.
+//! A read may be served by a member that has applied everything up to the commit index that the
+//! leader had, confirmed by a majority, after the read arrived (Raft thesis, section 6.4). The
+//! leader's rounds carry contexts of its own that only grow; a context that came over the network
+//! never reaches the `raft` crate, whose queue would confirm newer reads by old answers if one came
+//! twice.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -75,8 +76,8 @@ impl<T> Reads<T> {
         self.remote.push_back((from, request));
     }
 
-    /// Whether a leader should start a round now. One round is under way at a time, so that reads which arrive
-    /// meanwhile share the next.
+    /// Whether a leader should start a round now. One round is under way at a time, so that reads
+    /// which arrive meanwhile share the next.
     pub(super) fn wants_round(&self) -> bool {
         self.rounds.is_empty() && !(self.waiting.is_empty() && self.remote.is_empty())
     }
@@ -91,7 +92,8 @@ impl<T> Reads<T> {
         context
     }
 
-    /// A majority confirmed a round: its reads may be served once `index` is applied. Returns the answers to send.
+    /// A majority confirmed a round: its reads may be served once `index` is applied. Returns the
+    /// answers to send.
     pub(super) fn confirm_round(
         &mut self,
         context: u64,
@@ -117,8 +119,8 @@ impl<T> Reads<T> {
         }
     }
 
-    /// The request that a follower should send now: if reads wait and no request is under way, or the last one got no
-    /// answer since `before`.
+    /// The request that a follower should send now: if reads wait and no request is under way, or
+    /// the last one got no answer since `before`.
     pub(super) fn next_request(
         &mut self,
         now: Instant,

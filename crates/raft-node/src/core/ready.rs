@@ -97,7 +97,8 @@ impl<T, R> Core<T, R> {
         }
     }
 
-    /// Starts to replace the state by the staged snapshot that a ready carries; returns where the log starts then.
+    /// Starts to replace the state by the staged snapshot that a ready carries; returns where the
+    /// log starts then.
     fn install_later(&mut self, number: u64, ready: &Ready) -> LogPosition {
         let metadata = ready.snapshot().get_metadata();
         let position = LogPosition::new(Term::new(metadata.term), LogIndex::new(metadata.index));
@@ -223,5 +224,6 @@ fn hard_state(state: &eraftpb::HardState) -> HardState {
     HardState { term: Term::new(state.term), vote: state.vote, commit: LogIndex::new(state.commit) }
 }
 
-/// One for each follower that any cluster has, and a bound on memory: each brings at most one message of entries.
+/// One for each follower that any cluster has, and a bound on memory: each brings at most one
+/// message of entries.
 const FETCHES_MAX: usize = 16;

@@ -1,7 +1,7 @@
 //! The end of the log in memory: what the `raft` crate reads synchronously.
 //!
-//! Entries after the applied position are always here. Older ones are dropped once they take too much memory; they
-//! are then fetched from the log store, which happens off the consensus thread.
+//! Entries after the applied position are always here. Older ones are dropped once they take too
+//! much memory; they are then fetched from the log store, which happens off the consensus thread.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -39,7 +39,8 @@ pub(super) struct Tail {
     snapshots: BTreeMap<u64, Snapshot>,
 }
 
-/// What the `raft` crate asked for and could not get at once. Filled through a shared reference, hence the cell.
+/// What the `raft` crate asked for and could not get at once. Filled through a shared reference,
+/// hence the cell.
 #[derive(Default)]
 struct Demand {
     misses: Vec<Miss>,
@@ -101,8 +102,8 @@ impl Tail {
         self.start = through;
     }
 
-    /// Drops entries from memory, oldest first, until at most `bytes_max` payload bytes are left. Entries after
-    /// `keep_after` stay.
+    /// Drops entries from memory, oldest first, until at most `bytes_max` payload bytes are left.
+    /// Entries after `keep_after` stay.
     pub(super) fn shrink(&mut self, bytes_max: u64, keep_after: u64) {
         while self.bytes > bytes_max && self.first <= keep_after && !self.entries.is_empty() {
             self.drop_before(self.first + 1);

@@ -18,7 +18,8 @@ pub(super) enum ApplyJob {
     OpenSnapshot(MemberId),
 }
 
-/// Applies until the consensus thread is gone. Everything that queued up becomes one change of the state.
+/// Applies until the consensus thread is gone. Everything that queued up becomes one change of the
+/// state.
 pub(super) fn run<M: StateMachine>(
     mut machine: M,
     jobs: &Receiver<ApplyJob>,
@@ -108,5 +109,6 @@ pub(super) fn run_flush<R>(
     Ok(())
 }
 
-/// Payload bytes applied in one change; bounds its memory and how long callers of its first command wait.
+/// Payload bytes applied in one change; bounds its memory and how long callers of its first command
+/// wait.
 const RUN_SIZE_MAX: usize = 4 << 20;

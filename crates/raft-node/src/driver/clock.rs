@@ -2,7 +2,8 @@
 
 use quorate_types::Instant;
 
-/// Counts from the moment it was made. Monotonic; stands still while the machine sleeps, as the system's does.
+/// Counts from the moment it was made. Monotonic; stands still while the machine sleeps, as the
+/// system's does.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(std::time::Instant);
 

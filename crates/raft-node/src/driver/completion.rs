@@ -27,8 +27,8 @@ enum State<T> {
 /// The giving end. Dropping it tells the caller [`Abandoned`].
 pub struct Completer<T>(Option<Arc<Shared<T>>>);
 
-/// The waiting end: a `Future` for any runtime, or wait with [`Self::wait`]. Dropping it abandons the wait, not the
-/// work.
+/// The waiting end: a `Future` for any runtime, or wait with [`Self::wait`]. Dropping it abandons
+/// the wait, not the work.
 pub struct Completion<T>(Arc<Shared<T>>);
 
 /// A connected pair.
@@ -94,7 +94,8 @@ impl<T> Completion<T> {
         }
     }
 
-    /// Blocks the thread until the answer is there or `timeout` has passed; then `None`, and the wait can go on.
+    /// Blocks the thread until the answer is there or `timeout` has passed; then `None`, and the
+    /// wait can go on.
     ///
     /// # Panics
     ///

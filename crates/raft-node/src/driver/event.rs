@@ -74,8 +74,8 @@ impl<R> Drop for Ticket<R> {
     }
 }
 
-/// The way to the consensus thread. Reports and callers always get in, their number is bounded elsewhere; messages
-/// from peers are dropped while too many wait.
+/// The way to the consensus thread. Reports and callers always get in, their number is bounded
+/// elsewhere; messages from peers are dropped while too many wait.
 pub(super) struct Mailbox<R> {
     sender: Sender<Event<R>>,
 }
@@ -91,7 +91,8 @@ impl<R> Mailbox<R> {
         Self { sender }
     }
 
-    /// Delivers an event. If the member has stopped it is dropped, and with it the ticket, which tells the caller.
+    /// Delivers an event. If the member has stopped it is dropped, and with it the ticket, which
+    /// tells the caller.
     pub(super) fn send(&self, event: Event<R>) {
         let _stopped = self.sender.send(event);
     }
@@ -142,6 +143,6 @@ impl<R: Send> Inbox for MemberInbox<R> {
     }
 }
 
-/// A peer's messages are dropped while this many events wait: at a megabyte each that is the memory of a large machine,
-/// at their usual size a few megabytes.
+/// A peer's messages are dropped while this many events wait: at a megabyte each that is the memory
+/// of a large machine, at their usual size a few megabytes.
 const EVENTS_QUEUED_MAX: usize = 16_384;

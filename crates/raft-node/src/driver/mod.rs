@@ -8,7 +8,8 @@
 //!                       └──────────┴───── each reports back
 //! ```
 //!
-//! A thread that fails or panics ends the whole member, and nothing but this member; every handle then tells the cause.
+//! A thread that fails or panics ends the whole member, and nothing but this member; every handle
+//! then tells the cause.
 
 mod apply;
 mod clock;
@@ -91,7 +92,8 @@ pub struct Driver<R: Send + 'static> {
     /// Callers waiting in front of the core.
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
-    flusher: Arc<dyn Flusher>,
+    /// Taken when the member stops, so that handles do not keep its store open.
+    flusher: Mutex<Option<Arc<dyn Flusher>>>,
     term: Arc<AtomicU64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -129,7 +131,7 @@ impl<R: Send + 'static> Driver<R> {
             clock,
             waiting: Arc::default(),
             waiting_max,
-            flusher: machine.flusher(),
+            flusher: Mutex::default(),
             term: Arc::default(),
             threads: Mutex::default(),
         };
@@ -150,7 +152,8 @@ impl<R: Send + 'static> Driver<R> {
         let (to_apply, apply_jobs) = channel::unbounded();
         let (to_flush, flush_jobs) = channel::unbounded();
         let (to_fetch, fetch_jobs) = channel::unbounded();
-        let (reader, mailbox, flusher) = (log.reader(), &self.mailbox, self.flusher.clone());
+        let (reader, mailbox, flusher) = (log.reader(), &self.mailbox, machine.flusher());
+        *self.flusher.lock() = Some(flusher.clone());
         let reports = mailbox.clone();
         let sends = transport.clone();
         self.spawn("quorate-log", move || log::run(log, &log_jobs, &*sends, &reports))?;
@@ -193,8 +196,8 @@ impl<R: Send + 'static> Driver<R> {
         Ok(())
     }
 
-    /// Has a command replicated and applied. The answer comes at the latest a little after `timeout`, or when the
-    /// member stops.
+    /// Has a command replicated and applied. The answer comes at the latest a little after
+    /// `timeout`, or when the member stops.
     pub fn propose(
         &self,
         payload: Bytes,
@@ -204,8 +207,8 @@ impl<R: Send + 'static> Driver<R> {
         self.submit(|ticket| Event::Propose { ticket, payload, deadline }, Ticket::command)
     }
 
-    /// Asks for permission to read. Once it is given, this member's applied state contains everything that was
-    /// answered to anybody before the call.
+    /// Asks for permission to read. Once it is given, this member's applied state contains
+    /// everything that was answered to anybody before the call.
     pub fn read(&self, timeout: Duration) -> Completion<Result<(), ProposeError>> {
         let deadline = self.clock.now() + timeout;
         self.submit(|ticket| Event::Read { ticket, deadline }, Ticket::read)
@@ -238,7 +241,8 @@ impl<R: Send + 'static> Driver<R> {
         Term::new(self.term.load(Ordering::Relaxed))
     }
 
-    /// Asks that leadership move to `to`. Nothing happens if it cannot; see the probe for what came of it.
+    /// Asks that leadership move to `to`. Nothing happens if it cannot; see the probe for what came
+    /// of it.
     pub fn transfer_leader(&self, to: MemberId) {
         self.mailbox.send(Event::TransferLeader(to));
     }
@@ -248,39 +252,40 @@ impl<R: Send + 'static> Driver<R> {
         self.signal.cause()
     }
 
-    /// Stops the member, waits for its threads and makes its state durable. Callers that still wait are told that the
-    /// member stopped. Idempotent. Must not be called from one of the member's own threads.
+    /// Stops the member, waits for its threads and makes its state durable. Callers that still wait
+    /// are told that the member stopped. Idempotent. Must not be called from one of the member's
+    /// own threads.
     ///
     /// # Errors
     ///
     /// The first cause, unless the member was closed properly.
     pub fn stop(&self) -> Result<(), StopCause> {
-        if !self.join() {
-            return Ok(());
-        }
+        let Some(flusher) = self.join() else { return Ok(()) };
         match self.signal.cause() {
-            Some(StopCause::Closed) | None => self.flusher.flush().map_err(StopCause::Flush),
+            Some(StopCause::Closed) | None => flusher.flush().map_err(StopCause::Flush),
             Some(cause) => Err(cause),
         }
     }
 
-    /// Stops the member and waits for its threads, but leaves its state as it is: what was not flushed will be
-    /// replayed from the log.
+    /// Stops the member and waits for its threads, but leaves its state as it is: what was not
+    /// flushed will be replayed from the log.
     pub fn kill(&self) {
         self.join();
     }
 
-    /// Ends the threads; `false` if they had ended before.
-    fn join(&self) -> bool {
+    /// Ends the threads and gives up the store; `None` if that was done before.
+    fn join(&self) -> Option<Arc<dyn Flusher>> {
         self.mailbox.stop();
         let threads = std::mem::take(&mut *self.threads.lock());
-        let were_running = !threads.is_empty();
         for thread in threads {
-            // Panics were caught inside; there is nothing left to report here.
-            let _joined = thread.join();
+            // Panics were caught inside; there is nothing left to report here. A thread of the
+            // member that drops the last handle on it cannot wait for itself.
+            if thread.thread().id() != std::thread::current().id() {
+                let _joined = thread.join();
+            }
         }
         self.signal.set(StopCause::Closed);
-        were_running
+        self.flusher.lock().take()
     }
 }
 

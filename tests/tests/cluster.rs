@@ -1,0 +1,9 @@
+//! Members on real disks, through the public API only.
+
+mod cluster {
+    mod failure;
+    mod full_disk;
+    mod group;
+    mod opening;
+    mod survival;
+}
