@@ -1,0 +1,6 @@
+//! What must hold at every moment of a run, and over its whole history.
+
+pub(crate) mod applied;
+pub(crate) mod consensus;
+pub(crate) mod history;
+pub(crate) mod model;

@@ -1,0 +1,76 @@
+//! Running plans.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use quorate_types::Instant;
+
+use crate::plan::Plan;
+use crate::report::{Failure, Report};
+use crate::sabotage::Sabotage;
+use crate::violation::Violation;
+use crate::world::World;
+
+/// What is different from what the seed alone would do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How many members; 1, 3 or 5 by the seed if nothing is given.
+    pub members: Option<usize>,
+    /// How long faults last in virtual time; 8 to 20 seconds by the seed if nothing is given.
+    pub duration: Option<Duration>,
+    /// How many of the newest lines of the trace to keep; 0 makes a run faster.
+    pub lines_max: usize,
+    /// A bug to build in.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// Runs the plan of a seed and checks every promise on the way and at the end.
+///
+/// The same seed and options give the same events in the same order, on every machine.
+///
+/// # Errors
+///
+/// [`Failure`] with the first promise that was broken. A panic of a member counts as one.
+///
+/// ```
+/// let report = quorate_testkit::run_seed(1, &quorate_testkit::Options::default())?;
+/// assert!(report.counts.operations > 0);
+/// # Ok::<(), Box<quorate_testkit::Failure>>(())
+/// ```
+pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
+    let plan = Plan::from_seed(seed, options.members, options.duration);
+    run_plan(&plan, options)
+}
+
+/// Runs a plan, whatever seed it came from. Members and duration are the plan's.
+///
+/// # Errors
+///
+/// As for [`run_seed`].
+pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
+    let mut world = World::new(plan, options.sabotage, options.lines_max);
+    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let seed = plan.seed;
+    match result {
+        Ok(Ok(())) => Ok(Report {
+            seed,
+            trace_hash: world.trace.hash(),
+            checkpoints: world.trace.take_checkpoints(),
+            events: world.trace.events(),
+            virtual_time: world.now() - Instant::ZERO,
+            counts: world.counts,
+            lines: world.trace.take_lines(),
+        }),
+        Ok(Err(violation)) => {
+            let lines = world.trace.take_lines();
+            Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            let violation = Violation::new("panic", text.unwrap_or("without a text"));
+            let lines = world.trace.take_lines();
+            Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The event loop: members, network and disks under one virtual time.
+
+mod bulk;
+mod clients;
+mod consensus;
+mod faults;
+mod finish;
+mod process;
+mod storage;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate_raft_node::core::Input;
+use quorate_types::{Instant, MemberId};
+
+use crate::checkers::applied::AppliedLog;
+use crate::checkers::consensus::{Consensus, Holdings, hash_bytes};
+use crate::checkers::history::Record;
+use crate::member::{Member, Running, Ticket};
+use crate::network::Links;
+use crate::plan::{ClockRate, Plan, Step, Work};
+use crate::queue::{Event, Queue};
+use crate::report::Counts;
+use crate::rng::{Purpose, Stream};
+use crate::sabotage::Sabotage;
+use crate::trace::Trace;
+use crate::violation::Violation;
+
+use self::bulk::Transfer;
+use self::finish::Recovery;
+
+/// A run in progress.
+pub(crate) struct World<'a> {
+    plan: &'a Plan,
+    sabotage: Option<Sabotage>,
+    /// How long work takes: as planned, and short once everything is healed.
+    work: Work,
+    now: Instant,
+    queue: Queue,
+    members: Vec<Member>,
+    /// What each member truly holds.
+    holdings: Vec<Holdings>,
+    links: Links,
+    transfers: BTreeMap<u64, Transfer>,
+    transfers_begun: u64,
+    consensus: Consensus,
+    applied: AppliedLog,
+    history: Vec<Record>,
+    /// Links cut by each fault that lasts.
+    cuts: BTreeMap<usize, Vec<(usize, usize)>>,
+    /// A member that loses its power as soon as the present event is over.
+    crash_now: Option<(usize, Duration)>,
+    recovery: Option<Recovery>,
+    finished: bool,
+    pub(crate) counts: Counts,
+    pub(crate) trace: Trace,
+}
+
+impl<'a> World<'a> {
+    /// A cluster that has not begun.
+    pub(crate) fn new(plan: &'a Plan, sabotage: Option<Sabotage>, lines_max: usize) -> Self {
+        let mut queue = Queue::new(plan.seed);
+        for (place, fault) in plan.faults.iter().enumerate() {
+            queue.push(fault.at, Event::Fault(place));
+        }
+        for (place, operation) in plan.operations.iter().enumerate() {
+            queue.push(operation.at, Event::Operation(place));
+        }
+        queue.push(Instant::ZERO + plan.duration, Event::Heal);
+        let member = |(id, clock): (u64, &ClockRate)| Member::new(MemberId::new(id), *clock);
+        Self {
+            plan,
+            sabotage,
+            work: plan.work.clone(),
+            now: Instant::ZERO,
+            queue,
+            members: (1..).zip(&plan.clocks).map(member).collect(),
+            holdings: vec![Holdings::default(); plan.members],
+            links: Links::new(plan.members),
+            transfers: BTreeMap::new(),
+            transfers_begun: 0,
+            consensus: Consensus::default(),
+            applied: AppliedLog::new(),
+            history: Vec::with_capacity(plan.operations.len()),
+            cuts: BTreeMap::new(),
+            crash_now: None,
+            recovery: None,
+            finished: false,
+            counts: Counts::default(),
+            trace: Trace::new(lines_max),
+        }
+    }
+
+    /// The present virtual time.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Runs until the healed cluster has recovered and everything is checked.
+    pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        for place in 0..self.members.len() {
+            self.start(place)?;
+        }
+        while !self.finished {
+            let Some((at, event)) = self.queue.pop() else {
+                return Err(Violation::new("liveness", "nothing is left to happen"));
+            };
+            self.now = at;
+            if let Some(resumed) = self.paused(&event) {
+                self.queue.push(resumed, event);
+                continue;
+            }
+            self.note(&event);
+            self.dispatch(event)?;
+            if let Some((place, down)) = self.crash_now.take() {
+                self.crash(place, down);
+            }
+        }
+        self.check_end()
+    }
+
+    /// When the member that the event is for goes on, if it is paused.
+    fn paused(&self, event: &Event) -> Option<Instant> {
+        let (place, _) = event.member()?;
+        let until = self.members[place].paused_until;
+        (until > self.now).then_some(until)
+    }
+
+    fn note(&mut self, event: &Event) {
+        let member = event.member().map_or(u64::MAX >> 32, |(place, _)| place as u64);
+        self.trace.event(self.now, event.kind(), member);
+        if let Event::Message { from, bytes, .. } = event {
+            self.trace.fold(hash_bytes(*from as u64, bytes));
+        }
+        match event {
+            Event::Wake { .. } | Event::Timer { .. } => {}
+            _ => self.trace.line(self.now, || describe(event)),
+        }
+    }
+
+    fn dispatch(&mut self, event: Event) -> Result<(), Violation> {
+        if let Some((place, Some(life))) = event.member()
+            && (self.members[place].life != life || self.members[place].running.is_none())
+        {
+            return Ok(());
+        }
+        match event {
+            Event::Operation(place) => self.operation(place),
+            Event::Fault(place) => self.fault(place),
+            Event::FaultEnd(place) => {
+                self.fault_end(place);
+                Ok(())
+            }
+            Event::Message { from, to, bytes } => {
+                self.deliver(from, to, bytes);
+                Ok(())
+            }
+            Event::Unreachable { member, peer } => {
+                let peer = self.members[peer].id;
+                self.tell(member, Input::Unreachable { peer });
+                Ok(())
+            }
+            Event::Wake { member, .. } => self.wake(member),
+            Event::Timer { member, .. } => {
+                self.timer(member);
+                Ok(())
+            }
+            Event::LogDone { member, .. } => self.log_done(member),
+            Event::ApplyDone { member, .. } => self.apply_done(member),
+            Event::FlushDone { member, position, early, .. } => {
+                self.flush_done(member, position, early)
+            }
+            Event::FetchDone { member, fetch, .. } => self.fetch_done(member, fetch),
+            Event::BulkStep(transfer) => self.bulk_step(transfer),
+            Event::BulkEnd { member, to, delivered, .. } => {
+                self.tell(member, Input::SnapshotSent { to, delivered });
+                Ok(())
+            }
+            Event::Restart { member, life } => {
+                let member_now = &self.members[member];
+                if member_now.life == life && member_now.running.is_none() {
+                    self.start(member)?;
+                }
+                Ok(())
+            }
+            Event::Heal => self.heal(),
+            Event::Progress => self.progress(),
+        }
+    }
+
+    // Sending and receiving.
+
+    fn send(&mut self, from: usize, to: MemberId, bytes: Bytes) {
+        let Ok(to) = usize::try_from(to.get() - 1) else { return };
+        self.counts.messages += 1;
+        let fate = self.links.route(self.plan, from, to, &bytes, self.now);
+        self.counts.messages_lost += u64::from(fate.lost);
+        self.counts.messages_doubled += u64::from(fate.arrivals[1].is_some());
+        if fate.noticed {
+            let at = self.now + Duration::from_millis(1);
+            self.queue.push(at, Event::Unreachable { member: from, peer: to });
+        }
+        let [first, copy] = fate.arrivals;
+        if let Some(at) = copy {
+            self.queue.push(at, Event::Message { from, to, bytes: bytes.clone() });
+        }
+        if let Some(at) = first {
+            self.queue.push(at, Event::Message { from, to, bytes });
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, bytes: Bytes) {
+        let sender = self.members[from].id;
+        self.tell(to, Input::Message { from: sender, message: bytes });
+    }
+
+    /// Puts an input before the consensus thread of a member, if it runs.
+    fn tell(&mut self, place: usize, input: Input<Ticket, crate::effect::Answer>) {
+        let Some(running) = &mut self.members[place].running else { return };
+        running.inbox.push(input);
+        if !running.wake_scheduled {
+            running.wake_scheduled = true;
+            self.schedule_wake(place);
+        }
+    }
+
+    fn schedule_wake(&mut self, place: usize) {
+        let member = &mut self.members[place];
+        member.noise.wakes += 1;
+        let counter = member.noise.wakes;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Wake, place as u64, counter);
+        let delay = noise.duration(Duration::ZERO, self.work.wake_max) * member.slow_factor;
+        let event = Event::Wake { member: place, life: member.life };
+        self.queue.push(self.now + delay, event);
+    }
+
+    // Small helpers.
+
+    /// Whether the member is to crash at this step; it then does when the present event is over.
+    fn reached(&mut self, place: usize, step: Step) -> bool {
+        let member = &mut self.members[place];
+        let Some((_, down)) = member.crash_at.take_if(|(at, _)| *at == step) else { return false };
+        self.counts.crashes_at_steps += 1;
+        self.crash_now = Some((place, down));
+        true
+    }
+
+    fn leader(&self) -> Option<usize> {
+        let leading = |place: &usize| {
+            let member = &self.members[*place];
+            member.running.is_some() && member.last.leads
+        };
+        (0..self.members.len()).filter(leading).max_by_key(|place| self.members[*place].last.term)
+    }
+
+    fn running(&mut self, place: usize) -> Option<&mut Running> {
+        self.members[place].running.as_mut()
+    }
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Message { from, to, bytes } => {
+            let what = crate::peek::peek(bytes);
+            format!("message {} -> {}: {what:?}", from + 1, to + 1)
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,198 @@
+//! Lives of members: opened, crashed, stopped by their disks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use quorate_raft_node::core::{Core, CoreConfig};
+use quorate_raft_node::{Membership, StateMachine, recover};
+use quorate_storage::LogStore;
+use quorate_types::{Instant, MemberId};
+
+use super::World;
+use crate::checkers::consensus::LastSeen;
+use crate::machine::Machine;
+use crate::member::Running;
+use crate::mirror::LogMirror;
+use crate::plan::Step;
+use crate::queue::Event;
+use crate::rng::{Purpose, Stream, rng};
+use crate::sabotage::Sabotage;
+use crate::violation::Violation;
+
+impl World<'_> {
+    /// Opens a member on what its disk holds.
+    pub(super) fn start(&mut self, place: usize) -> Result<(), Violation> {
+        self.counts.starts += 1;
+        match self.open(place) {
+            Ok(running) => {
+                let applied = running.machine.kv.applied().index.get();
+                self.check_opened(place, &running)?;
+                let (sender, reader) = (&self.members[place].log, self.members[place].log.reader());
+                let mirror = LogMirror::read(&sender.state(), &*reader);
+                let holdings = &mut self.holdings[place];
+                holdings.issued = mirror.clone();
+                holdings.durable = mirror;
+                let term = holdings.durable.hard_state.term.get();
+                let member = &mut self.members[place];
+                member.last = LastSeen { term, commit: 0, applied, leads: false };
+                member.running = Some(running);
+                let life = member.life;
+                self.trace.line(self.now, || format!("member {} opened, life {life}", place + 1));
+                if !self.reached(place, Step::Opened) {
+                    self.schedule_wake(place);
+                }
+                Ok(())
+            }
+            Err(cause) => self.storage_failed(place, &cause),
+        }
+    }
+
+    fn open(&mut self, place: usize) -> Result<Running, String> {
+        let member = &mut self.members[place];
+        let explain = |error: &dyn std::error::Error| match error.source() {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        let machine =
+            Machine::open(&member.engine, place, self.sabotage).map_err(|e| explain(&e))?;
+        let mut log = member.log.clone();
+        let (applied, membership) = (machine.kv.applied(), machine.kv.membership());
+        let mut found = recover(&mut log, applied, &membership).map_err(|e| explain(&e))?;
+        let incarnation = log.begin().map_err(|e| explain(&e))?;
+        if self.sabotage == Some(Sabotage::ForgetVote) {
+            found.log.hard_state.vote = 0;
+        }
+        let voters = (1..=self.plan.members as u64).map(MemberId::new);
+        let config = CoreConfig {
+            member: member.id,
+            incarnation,
+            initial_membership: Membership::of_voters(voters),
+            seed: rng(self.plan.seed, Purpose::Core, place as u64, member.life),
+            tuning: self.plan.tuning.clone(),
+        };
+        let core =
+            Core::open(config, found, member.local_time(self.now)).map_err(|e| explain(&e))?;
+        Ok(Running {
+            core,
+            flusher: machine.kv.flusher(),
+            stager: machine.kv.stager(),
+            machine,
+            inbox: Vec::new(),
+            wake_scheduled: true,
+            deadline: Instant::MAX,
+            timer: Instant::MAX,
+            log_queue: VecDeque::new(),
+            log_group: None,
+            unsynced: Vec::new(),
+            apply_queue: VecDeque::new(),
+            apply_report: None,
+            opened: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            staged_count: 0,
+            receiving: false,
+        })
+    }
+
+    /// What a member opens with must be what others have, and nothing durable may be missing.
+    fn check_opened(&mut self, place: usize, running: &Running) -> Result<(), Violation> {
+        let applied = running.machine.kv.applied().index.get();
+        let holdings = &self.holdings[place];
+        Violation::unless(applied >= holdings.durable_applied, "durable-state", || {
+            let durable = holdings.durable_applied;
+            format!("member {} opens at {applied}, durable was {durable}", place + 1)
+        })?;
+        Violation::unless(applied <= self.applied.last(), "durable-state", || {
+            format!("member {} opens at {applied}, which nobody applied", place + 1)
+        })?;
+        let state = self.members[place].log.state();
+        let durable = holdings.durable.hard_state.term;
+        Violation::unless(state.hard_state.term >= durable, "term-durable", || {
+            format!("member {} opens with {:?}, durable was term {durable}", place + 1, state)
+        })?;
+        self.compare_state(place, &running.machine)
+    }
+
+    /// Compares the whole state of a member with that of others at the same index.
+    pub(super) fn compare_state(
+        &mut self,
+        place: usize,
+        machine: &Machine,
+    ) -> Result<(), Violation> {
+        self.counts.states_compared += 1;
+        let index = machine.kv.applied().index.get();
+        let hash = machine.state_hash().map_err(|error| {
+            Violation::new("state-readable", format!("member {}: {error:?}", place + 1))
+        })?;
+        self.trace.fold(hash);
+        self.applied.state(place as u64 + 1, index, hash)
+    }
+
+    /// A member loses its power. What of the unsynced bytes stays is chance.
+    pub(super) fn crash(&mut self, place: usize, down: Duration) {
+        if self.members[place].running.is_none() {
+            return;
+        }
+        self.counts.crashes += 1;
+        self.end_life(place);
+        let member = &mut self.members[place];
+        member.noise.crashes += 1;
+        let counter = member.noise.crashes;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Crash, place as u64, counter);
+        let mut kept = |count: usize| match noise.below(3) {
+            0 => 0,
+            1 => count,
+            _ => noise.below(count as u64 + 1) as usize,
+        };
+        let log_kept = kept(member.log.unsynced_batches());
+        let state_kept = kept(member.engine.unflushed_batches());
+        member.log.crash_keeping(log_kept);
+        member.engine.crash_keeping(state_kept);
+        self.trace.line(self.now, || {
+            format!("member {} crashed, kept {log_kept} and {state_kept} batches", place + 1)
+        });
+        self.restart_after(place, down);
+    }
+
+    /// A write failed: the member must stop, and only a failure that was ordered excuses it.
+    pub(super) fn storage_failed(&mut self, place: usize, cause: &str) -> Result<(), Violation> {
+        let Some(down) = self.members[place].disk_failures.pop() else {
+            let detail = format!("member {} failed by itself: {cause}", place + 1);
+            return Err(Violation::new("storage", detail));
+        };
+        self.counts.disk_failures += 1;
+        self.trace.line(self.now, || format!("member {} stopped: {cause}", place + 1));
+        self.end_life(place);
+        let member = &mut self.members[place];
+        member.log.reopen();
+        member.engine.reopen();
+        self.restart_after(place, down);
+        Ok(())
+    }
+
+    /// Ends the threads of a member and everything that waits for it.
+    fn end_life(&mut self, place: usize) {
+        if let Some(running) = self.members[place].running.take() {
+            self.count_core(&running);
+        }
+        let member = &mut self.members[place];
+        member.last.leads = false;
+        member.paused_until = Instant::ZERO;
+        self.abandon_calls(place);
+    }
+
+    /// Adds up what a core counted in its life.
+    pub(super) fn count_core(&mut self, running: &Running) {
+        let counters = running.core.probe().counters;
+        self.counts.progress_repaired += counters.progress_repaired;
+        self.counts.messages_refused += counters.messages_refused;
+        self.counts.snapshots_installed += counters.snapshots_installed;
+    }
+
+    fn restart_after(&mut self, place: usize, down: Duration) {
+        let down = if self.recovery.is_some() { Duration::ZERO } else { down };
+        let member = &mut self.members[place];
+        member.life += 1;
+        let event = Event::Restart { member: place, life: member.life };
+        self.queue.push(self.now + down, event);
+    }
+}

@@ -1,0 +1,336 @@
+//! The log, apply, flush and fetch threads of a member, as sources of completions.
+
+use std::time::Duration;
+
+use quorate_raft_node::core::{Fetch, Input};
+use quorate_raft_node::{CommittedEntry, StateMachine, committed_entry};
+use quorate_storage::{LogBatch, LogEntry, LogStore, StorageError};
+use quorate_types::LogPosition;
+
+use super::World;
+use crate::checkers::consensus::hash_entry;
+use crate::effect::Answer;
+use crate::member::{ApplyTask, LogGroup, LogTask, Ticket};
+use crate::plan::Step;
+use crate::queue::Event;
+use crate::rng::{MILLION, Purpose, Stream};
+use crate::sabotage::Sabotage;
+use crate::violation::Violation;
+
+impl World<'_> {
+    // The log thread.
+
+    pub(super) fn log_task(&mut self, place: usize, task: LogTask) {
+        if let Some(running) = self.running(place) {
+            running.log_queue.push_back(task);
+        }
+    }
+
+    /// Writes what has queued up, or some of it, as one group; it is synced when the group is done.
+    pub(super) fn start_log(&mut self, place: usize) -> Result<(), Violation> {
+        let member = &mut self.members[place];
+        let Some(running) = &mut member.running else { return Ok(()) };
+        if running.log_group.is_some() || running.log_queue.is_empty() {
+            return Ok(());
+        }
+        member.noise.logs += 1;
+        let counter = member.noise.logs;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Log, place as u64, counter);
+        let count = noise.between(1, running.log_queue.len() as u64) as usize;
+        let mut group = LogGroup::default();
+        for task in running.log_queue.drain(..count) {
+            match task {
+                LogTask::Append(append) => group.appends.push(append),
+                LogTask::Purge(through) => group.purge = Some(through),
+            }
+        }
+        let mut failure = None;
+        for append in &group.appends {
+            if let Err(error) = member.log.append(&append.batch, false) {
+                failure = Some(error);
+                break;
+            }
+            running.unsynced.push(append.batch.clone());
+        }
+        let sync = group.appends.iter().any(|append| append.sync);
+        running.log_group = Some(group);
+        if let Some(error) = failure {
+            return self.store_failed(place, &error);
+        }
+        if self.reached(place, Step::LogWritten) {
+            return Ok(());
+        }
+        let (work, member) = (&self.work, &self.members[place]);
+        let delay = match sync {
+            true => noise.long_tail(work.sync, work.sync_max) * member.slow_factor,
+            false => noise.duration(Duration::ZERO, work.sync / 10),
+        };
+        self.queue.push(self.now + delay, Event::LogDone { member: place, life: member.life });
+        Ok(())
+    }
+
+    pub(super) fn log_done(&mut self, place: usize) -> Result<(), Violation> {
+        let member = &mut self.members[place];
+        let Some(running) = &mut member.running else { return Ok(()) };
+        let Some(group) = running.log_group.take() else { return Ok(()) };
+        let lies = self.sabotage == Some(Sabotage::SyncLies);
+        let synced = group.appends.iter().any(|append| append.sync) && !lies;
+        if synced && let Err(error) = member.log.append(&LogBatch::default(), true) {
+            return self.store_failed(place, &error);
+        }
+        if synced {
+            // What groups before left unsynced comes first; then each append with its own messages.
+            let earlier = running.unsynced.len() - group.appends.len();
+            for batch in running.unsynced.drain(..).take(earlier) {
+                self.holdings[place].durable.append(&batch);
+            }
+        }
+        if self.reached(place, Step::LogSynced) {
+            return Ok(());
+        }
+        let last = group.appends.last().map(|append| append.number);
+        for append in group.appends {
+            if synced {
+                self.holdings[place].durable.append(&append.batch);
+            }
+            self.send_all(place, append.then_send)?;
+        }
+        if let Some(number) = last
+            && self.sabotage != Some(Sabotage::ReportBeforeSync)
+        {
+            self.tell(place, Input::Appended { number });
+        }
+        if let Some(through) = group.purge {
+            if let Err(error) = self.members[place].log.purge(through) {
+                return self.store_failed(place, &error);
+            }
+            self.holdings[place].durable.purge(through);
+            if self.reached(place, Step::Purged) {
+                return Ok(());
+            }
+        }
+        self.start_log(place)
+    }
+
+    fn store_failed(&mut self, place: usize, error: &StorageError) -> Result<(), Violation> {
+        self.storage_failed(place, &error.to_string())
+    }
+
+    // The apply thread.
+
+    pub(super) fn apply_task(&mut self, place: usize, task: ApplyTask) {
+        if let Some(running) = self.running(place) {
+            running.apply_queue.push_back(task);
+        }
+    }
+
+    pub(super) fn start_apply(&mut self, place: usize) -> Result<(), Violation> {
+        let member = &mut self.members[place];
+        let Some(running) = &mut member.running else { return Ok(()) };
+        if running.apply_report.is_some() {
+            return Ok(());
+        }
+        let Some(task) = running.apply_queue.pop_front() else { return Ok(()) };
+        member.noise.applies += 1;
+        let counter = member.noise.applies;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Apply, place as u64, counter);
+        let report = match task {
+            ApplyTask::Apply(entries) => self.apply(place, entries, &mut noise)?,
+            ApplyTask::Install(install) => self.install(place, install)?,
+            ApplyTask::OpenSnapshot(to) => self.open_snapshot(place, to)?,
+        };
+        let (Some(report), None) = (report, self.crash_now) else { return Ok(()) };
+        let work = &self.work;
+        let member = &mut self.members[place];
+        let Some(running) = &mut member.running else { return Ok(()) };
+        running.apply_report = Some(report);
+        let delay = noise.long_tail(work.apply, work.apply_max) * member.slow_factor;
+        self.queue.push(self.now + delay, Event::ApplyDone { member: place, life: member.life });
+        Ok(())
+    }
+
+    pub(super) fn apply_done(&mut self, place: usize) -> Result<(), Violation> {
+        let Some(running) = self.running(place) else { return Ok(()) };
+        if let Some(report) = running.apply_report.take() {
+            self.tell(place, report);
+        }
+        self.start_apply(place)
+    }
+
+    /// Applies these entries, with some of those that wait behind them, in one change of the state.
+    fn apply(
+        &mut self,
+        place: usize,
+        mut entries: Vec<LogEntry>,
+        noise: &mut Stream,
+    ) -> Result<Option<Input<Ticket, Answer>>, Violation> {
+        let member = &mut self.members[place];
+        let Some(running) = &mut member.running else { return Ok(None) };
+        while noise.chance(MILLION / 2)
+            && let Some(ApplyTask::Apply(more)) =
+                running.apply_queue.pop_front_if(|task| matches!(task, ApplyTask::Apply(_)))
+        {
+            entries.extend(more);
+        }
+        // States are compared at certain indexes, so the run ends there.
+        let stop = |entry: &LogEntry| entry.position.index.get().is_multiple_of(COMPARE_ENTRIES);
+        let end = entries.iter().position(stop).map_or(entries.len(), |place| place + 1);
+        let compare = entries.get(end - 1).is_some_and(stop);
+        let rest = entries.split_off(end);
+        if !rest.is_empty() {
+            running.apply_queue.push_front(ApplyTask::Apply(rest));
+        }
+        let mut run: Vec<(CommittedEntry, u64)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let hash = hash_entry(&entry);
+            let committed = committed_entry(entry)
+                .map_err(|detail| Violation::new("entry-readable", detail))?;
+            run.push((committed, hash));
+        }
+        let Some(position) = run.last().map(|(entry, _)| entry.position) else { return Ok(None) };
+        let (committed, hashes): (Vec<CommittedEntry>, Vec<u64>) = run.into_iter().unzip();
+        let answers = match running.machine.apply(&committed) {
+            Ok(answers) => answers,
+            Err(error) => {
+                self.storage_failed(place, &format!("{:?}", error.0))?;
+                return Ok(None);
+            }
+        };
+        let run: Vec<_> = committed.into_iter().zip(hashes).collect();
+        self.applied.applied(place as u64 + 1, &run, &answers)?;
+        if compare {
+            self.compare_running(place)?;
+        }
+        if self.reached(place, Step::Applied) {
+            return Ok(None);
+        }
+        let responses = answers.into_iter().map(|answer| (answer.id, answer)).collect();
+        Ok(Some(Input::Applied { position, responses }))
+    }
+
+    fn compare_running(&mut self, place: usize) -> Result<(), Violation> {
+        let Some(running) = self.members[place].running.take() else { return Ok(()) };
+        let compared = self.compare_state(place, &running.machine);
+        self.members[place].running = Some(running);
+        compared
+    }
+
+    fn install(
+        &mut self,
+        place: usize,
+        install: quorate_raft_node::core::Install,
+    ) -> Result<Option<Input<Ticket, Answer>>, Violation> {
+        if self.reached(place, Step::Installing) {
+            return Ok(None);
+        }
+        let Some(running) = self.running(place) else { return Ok(None) };
+        let Some(staged) = running.staged.remove(&install.id) else {
+            let detail = format!("member {} installs what was not staged", place + 1);
+            return Err(Violation::new("install", detail));
+        };
+        if let Err(error) = running.machine.kv.install(staged) {
+            self.storage_failed(place, &format!("{:?}", error.0))?;
+            return Ok(None);
+        }
+        let stands = running.machine.kv.applied();
+        Violation::unless(stands == install.position, "install", || {
+            format!("member {} stands at {stands} after {install:?}", place + 1)
+        })?;
+        let holdings = &mut self.holdings[place];
+        holdings.durable_applied = holdings.durable_applied.max(stands.index.get());
+        self.compare_running(place)?;
+        if self.reached(place, Step::Installed) {
+            return Ok(None);
+        }
+        Ok(Some(Input::Installed { position: install.position }))
+    }
+
+    fn open_snapshot(
+        &mut self,
+        place: usize,
+        to: quorate_types::MemberId,
+    ) -> Result<Option<Input<Ticket, Answer>>, Violation> {
+        let Some(running) = self.running(place) else { return Ok(None) };
+        let source = running.machine.kv.snapshot().map_err(|error| {
+            Violation::new("state-readable", format!("member {}: {:?}", place + 1, error.0))
+        })?;
+        let (position, membership) = (source.position(), source.membership());
+        running.opened.insert(to, source);
+        Ok(Some(Input::SnapshotOpened { to, position, membership }))
+    }
+
+    // The flush thread.
+
+    /// Begins a flush. What it covers may be decided at its beginning or at its end.
+    pub(super) fn flush(&mut self, place: usize, position: LogPosition) -> Result<(), Violation> {
+        let member = &mut self.members[place];
+        member.noise.flushes += 1;
+        let counter = member.noise.flushes;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Flush, place as u64, counter);
+        let early = noise.chance(MILLION / 2);
+        let delay = noise.long_tail(self.work.flush, Duration::from_secs(2));
+        let delay = delay * member.slow_factor;
+        let event = Event::FlushDone { member: place, life: member.life, position, early };
+        self.queue.push(self.now + delay, event);
+        self.counts.flushes += 1;
+        if early { self.flush_now(place) } else { Ok(()) }
+    }
+
+    fn flush_now(&mut self, place: usize) -> Result<(), Violation> {
+        if self.sabotage == Some(Sabotage::FlushLies) {
+            return Ok(());
+        }
+        let Some(running) = self.running(place) else { return Ok(()) };
+        let applied = running.machine.kv.applied().index.get();
+        if let Err(error) = running.flusher.flush() {
+            return self.store_failed(place, &error);
+        }
+        let holdings = &mut self.holdings[place];
+        holdings.durable_applied = holdings.durable_applied.max(applied);
+        Ok(())
+    }
+
+    pub(super) fn flush_done(
+        &mut self,
+        place: usize,
+        position: LogPosition,
+        early: bool,
+    ) -> Result<(), Violation> {
+        if !early {
+            self.flush_now(place)?;
+        }
+        if !self.reached(place, Step::Flushed) {
+            self.tell(place, Input::Flushed { position });
+        }
+        Ok(())
+    }
+
+    // The fetch thread.
+
+    pub(super) fn fetch(&mut self, place: usize, fetch: Fetch) {
+        let member = &mut self.members[place];
+        member.noise.fetches += 1;
+        let counter = member.noise.fetches;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Fetch, place as u64, counter);
+        let delay = noise.long_tail(self.work.fetch, Duration::from_secs(2));
+        let delay = delay * member.slow_factor;
+        let event = Event::FetchDone { member: place, life: member.life, fetch };
+        self.queue.push(self.now + delay, event);
+        self.counts.fetches += 1;
+    }
+
+    pub(super) fn fetch_done(&mut self, place: usize, fetch: Fetch) -> Result<(), Violation> {
+        let reader = self.members[place].log.reader();
+        let Fetch { id, first, end, bytes_max } = fetch;
+        let entries = match reader.entries(first, end, bytes_max) {
+            Ok(entries) => entries,
+            Err(StorageError::NoSuchEntry { .. }) => Vec::new(),
+            Err(error) => return self.store_failed(place, &error),
+        };
+        self.tell(place, Input::Fetched { id, entries });
+        Ok(())
+    }
+}
+
+/// How many entries lie between two comparisons of whole states.
+const COMPARE_ENTRIES: u64 = 256;
