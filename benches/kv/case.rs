@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cluster::{At, Shape};
+use crate::cluster::{At, EngineKind, Shape};
 use crate::load::Style;
 use crate::options::Options;
 
@@ -42,6 +42,21 @@ impl fmt::Display for Case {
         let (request, engine) = (self.request.name(), engine.name());
         let (at, callers, style) = (self.at.name(), self.callers, self.style.name());
         write!(f, "{request}/{engine}/{members}/{at}/{callers}/{style}")
+    }
+}
+
+impl Case {
+    /// Whether its latency is to be compared with raw syncs.
+    pub(crate) fn is_single_durable_put(&self) -> bool {
+        let durable = self.shape.engine == EngineKind::Rocksdb;
+        durable && self.request == RequestKind::Put && self.callers == 1
+    }
+
+    /// Whether its throughput has an aim.
+    pub(crate) fn is_aimed_at(&self) -> bool {
+        let durable = self.shape.engine == EngineKind::Rocksdb;
+        let loaded = self.shape.members == 3 && self.callers == 256;
+        durable && self.request == RequestKind::Put && loaded
     }
 }
 

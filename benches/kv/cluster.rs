@@ -89,8 +89,7 @@ impl Members {
             };
             let config = config.named(*name).cluster(cluster.clone());
             let config = if shape.members > 1 { config.in_process(&hub) } else { config };
-            let node =
-                Node::open(config).map_err(|source| BenchError::Open { name: *name, source })?;
+            let node = Node::open(config).map_err(|source| BenchError::Open { name, source })?;
             nodes.push(node);
         }
         let leader = settle(&nodes)?;

@@ -31,9 +31,11 @@ impl RawSync {
         Ok(Self { growing, preallocated })
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// The rounds of both.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
         self.growing += &other.growing;
         self.preallocated += &other.preallocated;
+        self
     }
 }
 

@@ -51,7 +51,8 @@ pub(crate) struct Load<'a> {
 
 /// What callers saw.
 pub(crate) struct Outcome {
-    /// From making a request to having its answer, of all requests that succeeded in the measured time.
+    /// From making a request to having its answer, of all requests that succeeded in the measured
+    /// time.
     pub(crate) latencies: Latencies,
     /// Requests that failed.
     pub(crate) errors_count: u64,
@@ -104,7 +105,8 @@ struct Window {
     end: Instant,
 }
 
-/// Has callers make requests with `make` until the time is over. `on_start` is called when the measured time begins,
+/// Has callers make requests with `make` until the time is over. `on_start` is called when the
+/// measured time begins,
 /// `on_end` when it ends.
 pub(crate) fn run<T, M>(
     load: &Load<'_>,
@@ -262,5 +264,6 @@ const EXECUTOR_THREADS: u32 = 2;
 /// Callers need little, and there are many.
 const STACK_SIZE: usize = 256 << 10;
 
-/// Answers that a task takes in a row before it lets others run; matters only for requests answered at once.
+/// Answers that a task takes in a row before it lets others run; matters only for requests answered
+/// at once.
 const POLLS_MAX: u32 = 16;

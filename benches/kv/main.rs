@@ -6,30 +6,35 @@
 //!
 //! # How to read the numbers
 //!
-//! A case is called `request/engine/members/at/callers/style`, for example `put/rocksdb/3/spread/256/tasks`:
+//! A case is called `request/engine/members/at/callers/style`, for example
+//! `put/rocksdb/3/spread/256/tasks`:
 //!
-//! - request: `put` writes a random one of 100,000 keys, `get` reads one linearizably, `local` reads one from the
-//!   member's own state. Put cases start on empty data; the read cases of one cluster share data with every key present.
-//! - engine: `memory` shows what everything but the disk costs, `rocksdb` keeps the log on raft-engine and the state on
-//!   RocksDB, and syncs each put on a majority before it is answered. All members share one disk here, and one
-//!   processor: three members on three machines have three of each, and a network between them.
-//! - at: whose handles the callers use. `leader`: the leader's; `followers`: those of all others; `spread`: those of
-//!   all members in turn.
+//! - request: `put` writes a random one of 100,000 keys, `get` reads one linearizably, `local`
+//!   reads one from the member's own state. Put cases start on empty data; the read cases of one
+//!   cluster share data with every key present.
+//! - engine: `memory` shows what everything but the disk costs. `rocksdb` keeps the log on
+//!   raft-engine and the state on RocksDB, and a majority syncs each put before it is answered.
+//!   All members share one disk and one processor here; on machines of their own they have one
+//!   each, and a network between them.
+//! - at: whose handles the callers use. `leader`: the leader's; `followers`: those of all others;
+//!   `spread`: those of all members in turn.
 //! - callers: each has exactly one request in flight, and makes the next when it is answered.
-//! - style: `threads` are callers that block in `Pending::wait`, one thread each. `tasks` are callers that await, all on
-//!   two threads of a small executor: what an asynchronous application sees. A thousand threads would measure the
-//!   scheduler of the operating system.
+//! - style: `threads` are callers that block in `Pending::wait`, one thread each. `tasks` are
+//!   callers that await, all on two threads of a small executor: what an asynchronous application
+//!   sees. A thousand threads would measure the scheduler of the operating system.
 //!
-//! `raw sync` lines show what the disk can do: one write of 300 bytes and one `fdatasync`, at the end of a file that grows, and
-//! inside a file written before. They are measured before and after everything else; if the two differ, something else
-//! used the machine, and the rest is as doubtful. A single put cannot be faster than one raw sync.
+//! `raw sync` lines show what the disk can do: one write of 300 bytes and one `fdatasync`, at the
+//! end of a file that grows and inside a file written before. They are measured before and after
+//! everything else; if the two differ, something else used the machine, and the rest is as
+//! doubtful. Durable puts of a single caller are compared with raw syncs made just before and
+//! after them.
 //!
-//! `cpu` is processor time of the whole process per request, callers included: unlike the others it hardly depends on what
-//! else runs. It has two cores' worth per second to spend on a machine with two cores, so it tells what bounds a case:
-//! if `per second * cpu` comes near the number of cores, the processor does; otherwise waiting does.
+//! `cpu` is processor time of the whole process per request, callers included. It hardly depends
+//! on what else runs. Multiplied by the requests per second it tells how many cores were busy: if
+//! all, the processor bounds the case, otherwise waiting does.
 //!
-//! `elections` should be 0: else a leader was lost during the case, usually on a machine too busy for the default
-//! timeouts.
+//! `elections` should be 0. Otherwise a leader was lost during the case, usually because the
+//! machine was too busy for the default timeouts.
 
 mod case;
 mod cluster;

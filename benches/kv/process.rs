@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Processor time of all threads of this process so far; `None` where the system does not tell it as Linux does.
+/// Processor time of all threads of this process so far; `None` where the system does not tell it
+/// as Linux does.
 pub(crate) fn cpu_time() -> Option<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The second field is a name in parentheses and may contain anything; user and system time are

@@ -1,6 +1,7 @@
 //! Random numbers for keys and values.
 
-/// The generator SplitMix64 (Steele, Lea and Flood, 2014): fast, small, and even enough to spread keys.
+/// The generator SplitMix64 (Steele, Lea and Flood, 2014): fast, small, and even enough to spread
+/// keys.
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::case::{Case, RequestKind};
-use crate::cluster::EngineKind;
+use crate::case::Case;
 use crate::disk::RawSync;
 use crate::error::BenchError;
 use crate::load::Latencies;
@@ -25,6 +24,8 @@ pub(crate) struct CaseResult {
     pub(crate) cpu: Option<Duration>,
     pub(crate) errors_count: u64,
     pub(crate) elections_count: u64,
+    /// Measured just before and after, for the cases compared with it.
+    pub(crate) raw_sync: Option<RawSync>,
 }
 
 impl CaseResult {
@@ -39,12 +40,21 @@ impl CaseResult {
     }
 }
 
+/// The latency of a single caller and of the disk at that time: medians in microseconds.
+struct Single {
+    case: String,
+    p50: f64,
+    growing: f64,
+    preallocated: f64,
+}
+
 /// Prints results as they come, and remembers what the aims are compared with.
 pub(crate) struct Report {
     json: Option<(PathBuf, File)>,
-    /// Name and 50th percentile, in microseconds, of the durable puts of a single caller.
-    single: Vec<(String, f64)>,
-    /// Name and puts per second of three durable members at the number of callers that the aim names.
+    /// Of durable puts of a single caller.
+    single: Vec<Single>,
+    /// Name and puts per second of three durable members at the number of callers that the aim
+    /// names.
     loaded: Vec<(String, f64)>,
 }
 
@@ -82,7 +92,8 @@ impl Report {
         for (file, taken) in [("growing", &sync.growing), ("preallocated", &sync.preallocated)] {
             let [p50, p99, max] = micros(taken);
             println!(
-                "raw sync {when:<6} {file:<12}  p50 {p50:>7.0} us  p99 {p99:>7.0} us  max {max:>7.0} us"
+                "raw sync {when:<6} {file:<12}  p50 {p50:>7.0} us  p99 {p99:>7.0} us  \
+                 max {max:>7.0} us"
             );
             self.line(json!({
                 "kind": "raw_sync", "when": when, "file": file,
@@ -120,39 +131,36 @@ impl Report {
             "mean_us": result.latencies.mean() / 1e3, "cpu_us": cpu,
             "errors": result.errors_count, "elections": result.elections_count,
         }))?;
-        let durable_put =
-            case.request == RequestKind::Put && case.shape.engine == EngineKind::Rocksdb;
-        if durable_put && case.callers == 1 {
-            self.single.push((name, p50));
-        } else if durable_put && case.callers == LOADED_CALLERS && case.shape.members == 3 {
+        if let Some(raw) = &result.raw_sync {
+            let [growing, ..] = micros(&raw.growing);
+            let [preallocated, ..] = micros(&raw.preallocated);
+            self.single.push(Single { case: name, p50, growing, preallocated });
+        } else if case.is_aimed_at() {
             self.loaded.push((name, per_second));
         }
         Ok(())
     }
 
     /// Compares the results with what we aim at.
-    pub(crate) fn aims(mut self, before: RawSync, after: &RawSync) -> Result<(), BenchError> {
-        let mut sync = before;
-        sync.add(after);
-        let [growing, ..] = micros(&sync.growing);
-        let [preallocated, ..] = micros(&sync.preallocated);
+    pub(crate) fn aims(mut self) -> Result<(), BenchError> {
         println!();
-        for (name, p50) in std::mem::take(&mut self.single) {
-            let (to_growing, to_preallocated) = (p50 / growing, p50 / preallocated);
+        for Single { case, p50, growing, preallocated } in std::mem::take(&mut self.single) {
             println!(
-                "{name:<38} p50 is {to_growing:.2} raw syncs of a growing file, {to_preallocated:.2} of \
-                 a preallocated one; aim: at most {SYNCS_AIM}"
+                "{case:<38} p50 {p50:.0} us: {:.2} raw syncs of {growing:.0} us (growing file), \
+                 {:.2} of {preallocated:.0} us (preallocated); aim: at most {SYNCS_AIM}",
+                p50 / growing,
+                p50 / preallocated,
             );
             self.line(json!({
-                "kind": "aim", "case": name, "to_growing": to_growing,
-                "to_preallocated": to_preallocated, "aim_max": SYNCS_AIM,
+                "kind": "aim", "case": case, "p50_us": p50, "growing_us": growing,
+                "preallocated_us": preallocated, "syncs_aim_max": SYNCS_AIM,
             }))?;
         }
         for (name, per_second) in std::mem::take(&mut self.loaded) {
             let ratio = per_second / PUTS_AIM;
             println!("{name:<38} {per_second:.0} puts/s are {ratio:.2} of the aim of {PUTS_AIM}");
             self.line(json!({
-                "kind": "aim", "case": name, "per_second": per_second, "aim_min": PUTS_AIM,
+                "kind": "aim", "case": name, "per_second": per_second, "puts_aim_min": PUTS_AIM,
             }))?;
         }
         Ok(())
@@ -173,8 +181,5 @@ fn micros(taken: &Latencies) -> [f64; 3] {
 /// The median put of a single caller takes at most this many raw syncs.
 const SYNCS_AIM: f64 = 3.0;
 
-/// Three durable members take at least this many puts a second ...
+/// Three durable members take at least this many puts a second from 256 callers.
 const PUTS_AIM: f64 = 30_000.0;
-
-/// ... from this many callers.
-const LOADED_CALLERS: u32 = 256;

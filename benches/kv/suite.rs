@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
     suite.discard();
     let after = RawSync::measure(folder.path())?;
     report.raw_sync("after", &after)?;
-    report.aims(before, &after)
+    report.aims()
 }
 
 /// A folder for everything, removed afterwards.
@@ -75,54 +75,51 @@ impl Suite<'_> {
             members.discard();
             return result;
         }
-        let (_, members) = match self.filled.take() {
-            Some((shape, members)) if shape == case.shape => self.filled.insert((shape, members)),
+        let members = match self.filled.take() {
+            Some((shape, members)) if shape == case.shape => members,
             other => {
-                if let Some((_, members)) = other {
-                    members.discard();
-                }
+                other.into_iter().for_each(|(_, members)| members.discard());
                 let members = Members::open(case.shape, self.folder)?;
                 fill(&members, case, self.options.value_size)?;
-                self.filled.insert((case.shape, members))
+                members
             }
         };
-        let members = &*members;
-        measure_on(self.options, members, case)
+        let result = self.measure_on(&members, case);
+        self.filled = Some((case.shape, members));
+        result
     }
 
     fn measure_on(&self, members: &Members, case: Case) -> Result<CaseResult, BenchError> {
-        measure_on(self.options, members, case)
+        let clients = members.clients(case.at);
+        let load = Load {
+            clients: &clients,
+            callers: case.callers,
+            style: case.style,
+            warmup: self.options.warmup,
+            measured: self.options.seconds,
+        };
+        let elections = members.elections();
+        let compared = case.is_single_durable_put();
+        let before = if compared { Some(RawSync::measure(self.folder)?) } else { None };
+        let (outcome, cpu) = drive(&load, case.request, self.options.value_size)?;
+        let after = if compared { Some(RawSync::measure(self.folder)?) } else { None };
+        if let Some(source @ quorate::Error::Stopped(_)) = outcome.error {
+            return Err(BenchError::Request { case: case.to_string(), source });
+        }
+        Ok(CaseResult {
+            case,
+            latencies: outcome.latencies,
+            measured: self.options.seconds,
+            cpu,
+            errors_count: outcome.errors_count,
+            elections_count: members.elections() - elections,
+            raw_sync: before.zip(after).map(|(before, after)| before.and(&after)),
+        })
     }
 
     fn discard(&mut self) {
-        if let Some((_, members)) = self.filled.take() {
-            members.discard();
-        }
+        self.filled.take().into_iter().for_each(|(_, members)| members.discard());
     }
-}
-
-fn measure_on(options: &Options, members: &Members, case: Case) -> Result<CaseResult, BenchError> {
-    let clients = members.clients(case.at);
-    let load = Load {
-        clients: &clients,
-        callers: case.callers,
-        style: case.style,
-        warmup: options.warmup,
-        measured: options.seconds,
-    };
-    let elections = members.elections();
-    let (outcome, cpu) = drive(&load, case.request, options.value_size)?;
-    if let Some(source @ quorate::Error::Stopped(_)) = outcome.error {
-        return Err(BenchError::Request { case: case.to_string(), source });
-    }
-    Ok(CaseResult {
-        case,
-        latencies: outcome.latencies,
-        measured: options.seconds,
-        cpu,
-        errors_count: outcome.errors_count,
-        elections_count: members.elections() - elections,
-    })
 }
 
 /// Runs a load; also the processor time that the measured part of it took.
@@ -184,7 +181,8 @@ fn key(number: u64) -> String {
     format!("{:016x}", Random::new(number).next())
 }
 
-/// Random keys, so that the benchmark's working set exceeds the processor's caches but not the machine's memory.
+/// Random keys, so that the benchmark's working set exceeds the processor's caches but not the
+/// machine's memory.
 const KEYS_COUNT: u64 = 100_000;
 
 /// Enough that no two neighbouring values are equal.
