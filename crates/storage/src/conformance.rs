@@ -1,8 +1,9 @@
-//! The suite that every implementation of [`Engine`](crate::Engine) or [`LogStore`](crate::LogStore) should pass.
+//! The suite that every implementation of [`Engine`](crate::Engine) or
+//! [`LogStore`](crate::LogStore) should pass.
 //!
-//! Implement [`EngineUnderTest`] or [`LogUnderTest`] for a harness that can open, close and crash the
-//! store, and call [`engine_suite`] or [`log_suite`] from a test. A violation is a panic that says what was
-//! expected.
+//! Implement [`EngineUnderTest`] or [`LogUnderTest`] for a harness that can open, close and crash
+//! the store, and call [`engine_suite`] or [`log_suite`] from a test. A violation is a panic that
+//! says what was expected.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -144,8 +144,9 @@ pub type Scan<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes), StorageError>
 
 /// The state store: ordered tables, atomic batches, consistent views, explicit durability.
 ///
-/// What an engine holds when it is opened is durable. One thread writes; any number read. After the first failed write or flush every later write and
-/// flush must fail with the same cause, until the store is opened anew.
+/// What an engine holds when it is opened is durable. One thread writes; any number read. After the
+/// first failed write or flush every later write and flush must fail with the same cause, until the
+/// store is opened anew.
 pub trait Engine: Send + Sync {
     /// Makes all changes of `batch` visible together. They are durable only after a later `flush`.
     ///
@@ -168,9 +169,9 @@ pub trait Engine: Send + Sync {
     /// [`StorageError::Io`].
     fn view(&self) -> Result<Arc<dyn View>, StorageError>;
 
-    /// Returns when every batch written before the call is durable. May run beside `write` on another
-    /// thread. After a crash the store holds a prefix of the batches written, never part of one,
-    /// and at least those that the last successful flush covered.
+    /// Returns when every batch written before the call is durable. May run beside `write` on
+    /// another thread. After a crash the store holds a prefix of the batches written, never part of
+    /// one, and at least those that the last successful flush covered.
     ///
     /// # Errors
     ///
@@ -194,7 +195,8 @@ pub trait Restore: Send {
     ///
     /// # Errors
     ///
-    /// [`StorageError::Io`], or [`StorageError::Corrupt`] if the order is broken or the table unknown.
+    /// [`StorageError::Io`], or [`StorageError::Corrupt`] if the order is broken or the table
+    /// unknown.
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError>;
 
     /// Replaces the engine's whole content by the collected one. It is durable when this returns;
@@ -202,7 +204,7 @@ pub trait Restore: Send {
     ///
     /// # Errors
     ///
-    /// [`StorageError::Io`]; the old content then stays, and the store refuses later writes if it can
-    /// not tell.
+    /// [`StorageError::Io`]; the old content then stays, and the store refuses later writes if it
+    /// can not tell.
     fn commit(self: Box<Self>) -> Result<(), StorageError>;
 }

@@ -35,7 +35,8 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), StorageError> {
     }
 }
 
-/// Replaces `folder/name` by `content` in one step: after a crash the file is the old or the new one.
+/// Replaces `folder/name` by `content` in one step: after a crash the file is the old or the new
+/// one.
 pub(crate) fn replace_file(folder: &Path, name: &str, content: &[u8]) -> Result<(), StorageError> {
     let path = folder.join(name);
     let draft = folder.join(format!("{name}.new"));

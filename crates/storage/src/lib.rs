@@ -7,7 +7,8 @@
 //!
 //! [`memory`] implements both without a disk and can lose on command what was not durable. With the
 //! feature `rocksdb` (on by default) the engine `RocksEngine` and the log store `RaftEngineLog`
-//! implement both for real disks. [`conformance`] is the suite that any other implementation should pass.
+//! implement both for real disks. [`conformance`] is the suite that any other implementation should
+//! pass.
 
 pub mod conformance;
 mod engine;

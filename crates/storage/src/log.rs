@@ -47,7 +47,8 @@ pub struct LogState {
     pub start: LogPosition,
     /// The index of the last entry; equals `start.index` for an empty log.
     pub last: LogIndex,
-    /// How often the log was opened for writing before: the number that [`LogStore::begin`] returned.
+    /// How often the log was opened for writing before: the number that [`LogStore::begin`]
+    /// returned.
     pub incarnation: u64,
 }
 
@@ -73,17 +74,17 @@ impl LogBatch {
 
 /// The Raft log of one member, written by one thread.
 ///
-/// What a store holds when it is opened is durable, even if it was not synced before: a member may rely
-/// on the vote that it finds.
+/// What a store holds when it is opened is durable, even if it was not synced before: a member may
+/// rely on the vote that it finds.
 ///
-/// After the first failed write or sync every later one must fail with the same cause, until the store
-/// is opened anew: what a failed sync left on disk is unknown.
+/// After the first failed write or sync every later one must fail with the same cause, until the
+/// store is opened anew: what a failed sync left on disk is unknown.
 pub trait LogStore: Send {
     /// What the store holds now.
     fn state(&self) -> LogState;
 
-    /// Counts one more opening for writing and makes the count durable. The number is never returned twice, so it
-    /// can tell one life of a member from the next.
+    /// Counts one more opening for writing and makes the count durable. The number is never
+    /// returned twice, so it can tell one life of a member from the next.
     ///
     /// # Errors
     ///
@@ -102,8 +103,8 @@ pub trait LogStore: Send {
     /// If the entries are not consecutive, or leave a gap after the last index.
     fn append(&mut self, batch: &LogBatch, sync: bool) -> Result<(), StorageError>;
 
-    /// Forgets the entries up to and with `through`, which must be an entry of the log or its start.
-    /// Need not be durable when this returns; the space is reclaimed some time after.
+    /// Forgets the entries up to and with `through`, which must be an entry of the log or its
+    /// start. Need not be durable when this returns; the space is reclaimed some time after.
     ///
     /// # Errors
     ///
@@ -116,13 +117,13 @@ pub trait LogStore: Send {
 
 /// Reads entries of a log while its owner writes.
 pub trait LogReader: Send + Sync {
-    /// The entries from `first` up to but without `end`: as many as have data of no more than `bytes_max`
-    /// bytes together, yet at least one. None if `end` is not after `first`.
+    /// The entries from `first` up to but without `end`: as many as have data of no more than
+    /// `bytes_max` bytes together, yet at least one. None if `end` is not after `first`.
     ///
     /// # Errors
     ///
-    /// [`StorageError::NoSuchEntry`] if `first` is not in the log or `end` is beyond its last entry plus one;
-    /// [`StorageError::Io`] or [`StorageError::Corrupt`].
+    /// [`StorageError::NoSuchEntry`] if `first` is not in the log or `end` is beyond its last entry
+    /// plus one; [`StorageError::Io`] or [`StorageError::Corrupt`].
     fn entries(
         &self,
         first: LogIndex,

@@ -1,8 +1,8 @@
 //! Stores without a disk, for tests, simulations and members that may forget everything.
 //!
-//! [`MemoryEngine`] and [`MemoryLog`] are handles: clones share one content, so a simulator can keep
-//! a handle while a member owns another. Both tell what is durable from what is not, and lose the
-//! latter on command:
+//! [`MemoryEngine`] and [`MemoryLog`] are handles: clones share one content, so a simulator can
+//! keep a handle while a member owns another. Both tell what is durable from what is not, and lose
+//! the latter on command:
 //!
 //! ```
 //! use quorate_storage::memory::MemoryEngine;

@@ -17,12 +17,12 @@ pub trait EngineUnderTest {
     /// Closes the engine in an orderly way and opens it again. `engine` is the only handle left.
     fn close_and_reopen(&mut self, engine: Arc<dyn Engine>) -> Arc<dyn Engine>;
 
-    /// Ends the engine as a power failure would and opens it again. Batches that were not flushed may
-    /// be lost. `engine` is the only handle left.
+    /// Ends the engine as a power failure would and opens it again. Batches that were not flushed
+    /// may be lost. `engine` is the only handle left.
     fn crash(&mut self, engine: Arc<dyn Engine>) -> Arc<dyn Engine>;
 
-    /// Lets the next flush fail. Returns false if the harness cannot do that; the tests of failure are then
-    /// left out.
+    /// Lets the next flush fail. Returns false if the harness cannot do that; the tests of failure
+    /// are then left out.
     fn fail_next_flush(&mut self) -> bool {
         false
     }

@@ -17,12 +17,12 @@ pub trait LogUnderTest {
     /// Closes the log in an orderly way and opens it again. No readers are left.
     fn close_and_reopen(&mut self, log: Box<dyn LogStore>) -> Box<dyn LogStore>;
 
-    /// Ends the log as a power failure would and opens it again. Batches that were not synced may be lost.
-    /// No readers are left.
+    /// Ends the log as a power failure would and opens it again. Batches that were not synced may
+    /// be lost. No readers are left.
     fn crash(&mut self, log: Box<dyn LogStore>) -> Box<dyn LogStore>;
 
-    /// Lets the next sync fail. Returns false if the harness cannot do that; the tests of failure are then
-    /// left out.
+    /// Lets the next sync fail. Returns false if the harness cannot do that; the tests of failure
+    /// are then left out.
     fn fail_next_sync(&mut self) -> bool {
         false
     }

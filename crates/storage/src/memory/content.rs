@@ -8,8 +8,8 @@ use crate::{KeyRange, Table, WriteBatch, WriteOp};
 
 /// All tables, with as many old versions as views and a possible crash need.
 ///
-/// Each written batch has a number, counted from 1 without gaps. A version belongs to the batch that
-/// wrote it.
+/// Each written batch has a number, counted from 1 without gaps. A version belongs to the batch
+/// that wrote it.
 #[derive(Debug)]
 pub(super) struct Content {
     tables: Vec<(Table, BTreeMap<Bytes, Slot>)>,
@@ -17,10 +17,12 @@ pub(super) struct Content {
     pub(super) newest: u64,
     /// The newest batch that a crash cannot take. Never above `newest`.
     pub(super) flushed: u64,
-    /// Whether a crash took this content away: then it is empty, and only views of before still hold it.
+    /// Whether a crash took this content away: then it is empty, and only views of before still
+    /// hold it.
     lost: bool,
-    /// Which keys which batch changed, oldest batch first. Holds at least every batch above `flushed`,
-    /// so that it serves to take batches back (from its end) and to find garbage (from its start).
+    /// Which keys which batch changed, oldest batch first. Holds at least every batch above
+    /// `flushed`, so that it serves to take batches back (from its end) and to find garbage (from
+    /// its start).
     changes: VecDeque<Change>,
     /// Bytes of the newest keys and values.
     pub(super) bytes: u64,

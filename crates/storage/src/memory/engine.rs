@@ -15,8 +15,8 @@ use crate::{Direction, Engine, KeyRange, Restore, Scan, StorageError, Table, Vie
 
 /// An [`Engine`] in memory. A handle: clones share one content.
 ///
-/// What was written but not flushed is lost by [`MemoryEngine::crash`]. Naming a table that the engine was
-/// not made with is a bug of the caller and panics, except in [`Restore::put`].
+/// What was written but not flushed is lost by [`MemoryEngine::crash`]. Naming a table that the
+/// engine was not made with is a bug of the caller and panics, except in [`Restore::put`].
 #[derive(Clone, Debug)]
 pub struct MemoryEngine {
     shared: Arc<Shared>,
@@ -32,7 +32,8 @@ struct Shared {
 #[derive(Debug)]
 struct Current {
     store: Arc<Store>,
-    /// How often the engine crashed or was opened again after a failure; tells restores that began before.
+    /// How often the engine crashed or was opened again after a failure; tells restores that began
+    /// before.
     lives: u64,
 }
 
@@ -40,8 +41,8 @@ struct Current {
 #[derive(Debug)]
 struct Store {
     content: RwLock<Content>,
-    /// For each batch number, how many views look at the content as that batch left it. Locked after
-    /// `content` where both are.
+    /// For each batch number, how many views look at the content as that batch left it. Locked
+    /// after `content` where both are.
     views: Mutex<BTreeMap<u64, usize>>,
 }
 
@@ -63,8 +64,8 @@ impl MemoryEngine {
 
     /// Loses all batches that were not flushed, as if the machine lost its power and started again.
     ///
-    /// The engine works again afterwards even if it had stopped. Views and restores taken before end
-    /// with [`StorageError::Stopped`].
+    /// The engine works again afterwards even if it had stopped. Views and restores taken before
+    /// end with [`StorageError::Stopped`].
     pub fn crash(&self) {
         self.crash_keeping(0);
     }
@@ -83,11 +84,11 @@ impl MemoryEngine {
         self.shared.latch.clear();
     }
 
-    /// Closes the engine in an orderly way and opens it again: everything is then durable. Views and
-    /// restores taken before end as by [`MemoryEngine::crash`].
+    /// Closes the engine in an orderly way and opens it again: everything is then durable. Views
+    /// and restores taken before end as by [`MemoryEngine::crash`].
     ///
-    /// An engine that stopped after a failure works again, but loses what was not flushed; crash it with
-    /// [`MemoryEngine::crash_keeping`] instead to keep some of it.
+    /// An engine that stopped after a failure works again, but loses what was not flushed; crash it
+    /// with [`MemoryEngine::crash_keeping`] instead to keep some of it.
     pub fn reopen(&self) {
         if self.shared.latch.is_stopped() {
             self.crash();
@@ -101,7 +102,8 @@ impl MemoryEngine {
         self.shared.faults.fail_next_write(kind);
     }
 
-    /// Lets the next flush, or commit of a restore, fail with `kind`. A crash may keep batches all the same.
+    /// Lets the next flush, or commit of a restore, fail with `kind`. A crash may keep batches all
+    /// the same.
     pub fn fail_next_flush(&self, kind: io::ErrorKind) {
         self.shared.faults.fail_next_sync(kind);
     }

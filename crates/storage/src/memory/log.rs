@@ -34,8 +34,8 @@ struct Content {
     /// The entries after `start`, without a gap.
     entries: VecDeque<LogEntry>,
     incarnation: u64,
-    /// How to take back each change that is not yet durable, oldest first. Appends and purges each count as
-    /// one.
+    /// How to take back each change that is not yet durable, oldest first. Appends and purges each
+    /// count as one.
     unsynced: VecDeque<Undo>,
 }
 
@@ -68,14 +68,14 @@ impl MemoryLog {
         self.shared.content.read().unsynced.len()
     }
 
-    /// Loses everything that was not synced, as if the machine lost its power and started again. The log
-    /// works again afterwards even if it had stopped.
+    /// Loses everything that was not synced, as if the machine lost its power and started again.
+    /// The log works again afterwards even if it had stopped.
     pub fn crash(&self) {
         self.crash_keeping(0);
     }
 
-    /// Like [`MemoryLog::crash`], but the first `batches` of the unsynced appends and purges happened
-    /// to be on disk (all of them if there are fewer) and are durable from then on.
+    /// Like [`MemoryLog::crash`], but the first `batches` of the unsynced appends and purges
+    /// happened to be on disk (all of them if there are fewer) and are durable from then on.
     pub fn crash_keeping(&self, batches: usize) {
         let mut content = self.shared.content.write();
         while content.unsynced.len() > batches {
@@ -266,8 +266,8 @@ impl LogReader for MemoryLogReader {
 /// What errors name in place of a path.
 const LOG_PATH: &str = "memory-log";
 
-/// How many changes a crash can take back at most. A store that is never synced would else remember all
-/// it ever held; an operating system writes old bytes back at some time, too.
+/// How many changes a crash can take back at most. A store that is never synced would else remember
+/// all it ever held; an operating system writes old bytes back at some time, too.
 const UNSYNCED_BATCHES_MAX: usize = 65_536;
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::StorageError;
 use crate::files::sync_folder;
 use crate::latch::Latch;
 
-/// Sees every change of the disk before it happens and may forbid it: for tests of failing disks and
-/// of lost power.
+/// Sees every change of the disk before it happens and may forbid it: for tests of failing disks
+/// and of lost power.
 pub trait DiskHook: Send + Sync {
     /// Called before `operation` on the file or folder `path`.
     ///
@@ -49,9 +49,9 @@ pub enum DiskOperation {
 
 /// raft-engine's file system with a memory for failure.
 ///
-/// After the first failed change every further one fails, except that a sync then does nothing and says it
-/// succeeded: raft-engine panics on a failed sync, even on closing. So whoever acknowledges a write must ask the
-/// latch first.
+/// After the first failed change every further one fails, except that a sync then does nothing and
+/// says it succeeded: raft-engine panics on a failed sync, even on closing. So whoever acknowledges
+/// a write must ask the latch first.
 pub(super) struct GuardedFileSystem {
     inner: DefaultFileSystem,
     guard: Guard,

@@ -9,7 +9,8 @@ use crate::StorageError;
 pub struct RaftEngineLogOptions {
     /// Bytes after which a new file is begun.
     ///
-    /// Default 64 MiB; 64 KiB (a new file every few batches) to 256 MiB. Opening reads each file whole into memory.
+    /// Default 64 MiB; 64 KiB (a new file every few batches) to 256 MiB. Opening reads each file
+    /// whole into memory.
     pub target_file_size: ByteSize,
     /// Bytes of files from which on purged entries free files. Files are used again before they are
     /// removed, so that up to one and a half times as much disk stays in use.

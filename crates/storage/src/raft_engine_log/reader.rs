@@ -67,8 +67,8 @@ fn fetch(
     let mut left = bytes_max;
     let mut next = first;
     while next < end {
-        // raft-engine counts encoded bytes, which are more than those of the data, and adds them up in
-        // 32 bits: so it takes several rounds to fill the limit.
+        // raft-engine counts encoded bytes, which are more than those of the data, and adds them up
+        // in 32 bits: so it takes several rounds to fill the limit.
         let round_max = usize::try_from(left.min(ROUND_SIZE)).unwrap_or(usize::MAX);
         let mut round = Vec::new();
         shared

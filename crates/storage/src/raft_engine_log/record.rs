@@ -1,6 +1,7 @@
 //! The records in raft-engine's files, as far as it takes to tell good ones from bad ones.
 //!
-//! From the source of raft-engine 0.4.2 (`file_pipe_log/format.rs`, `log_batch.rs`, `codec.rs`). A file:
+//! From the source of raft-engine 0.4.2 (`file_pipe_log/format.rs`, `log_batch.rs`, `codec.rs`). A
+//! file:
 //!
 //! ```text
 //! magic, 53 bytes | version: u64 = 2 | alignment: u64 = 0 | records
@@ -38,8 +39,8 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// Whether any good record that begins at `bytes` could have been written as part of an append: a
-    /// cheap test before the checksums.
+    /// Whether any good record that begins at `bytes` could have been written as part of an append:
+    /// a cheap test before the checksums.
     pub(super) fn parse_append(bytes: &'a [u8], file_number: u64) -> Option<(Self, Meta)> {
         let record = Self::parse_frame(bytes).ok()?;
         let meta = record.meta()?;
@@ -123,7 +124,8 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// A number of variable length: seven bits a byte, lowest first, the top bit set in all but the last byte.
+/// A number of variable length: seven bits a byte, lowest first, the top bit set in all but the
+/// last byte.
 fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {

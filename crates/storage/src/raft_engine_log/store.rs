@@ -21,8 +21,8 @@ use crate::latch::Latch;
 use crate::log::check_batch;
 use crate::{LogBatch, LogReader, LogState, LogStore, StorageError};
 
-/// A [`LogStore`] on raft-engine. The folder is free for the next owner when the store and all its readers
-/// are gone.
+/// A [`LogStore`] on raft-engine. The folder is free for the next owner when the store and all its
+/// readers are gone.
 ///
 /// Batches that drop entries (a reset, a replaced suffix, a purge) are synced even when that is
 /// not asked for: raft-engine may then remove files that hold only dropped entries.
@@ -59,7 +59,8 @@ pub(super) struct Shared {
     pub(super) latch: Arc<Latch>,
     /// What readers may ask for, and the region that holds it.
     state: RwLock<(LogState, u64)>,
-    /// Locked for reading while entries are read, for writing while entries are replaced or files removed.
+    /// Locked for reading while entries are read, for writing while entries are replaced or files
+    /// removed.
     pub(super) changes: RwLock<()>,
     /// Locked as long as the store is open.
     _lock: File,
@@ -191,7 +192,8 @@ impl RaftEngineLog {
         Ok(())
     }
 
-    /// Removes files in the background if there are more than the threshold, unless that is under way.
+    /// Removes files in the background if there are more than the threshold, unless that is under
+    /// way.
     fn remove_files(&mut self) {
         if self.remover.as_ref().is_some_and(|remover| !remover.is_finished()) {
             return;
@@ -314,8 +316,8 @@ impl Shared {
         StorageError::io("write", &self.path, std::io::Error::other(panic_text(panic)))
     }
 
-    /// Lets raft-engine remove the files that it needs no longer, and copy what keeps old ones alive. Must
-    /// run on a thread of its own, see [`LogReader::entries`] of this store.
+    /// Lets raft-engine remove the files that it needs no longer, and copy what keeps old ones
+    /// alive. Must run on a thread of its own, see [`LogReader::entries`] of this store.
     fn remove_files(&self) {
         let _exclusive = self.changes.write();
         if self.latch.is_stopped() {
@@ -336,7 +338,8 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let engine = self.engine.take();
-        // Closing syncs, and raft-engine panics on what it does not expect; nobody can be told here.
+        // Closing syncs, and raft-engine panics on what it does not expect; nobody can be told
+        // here.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(engine)));
     }
 }

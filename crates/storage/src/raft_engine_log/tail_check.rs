@@ -1,14 +1,15 @@
-//! Checks all files of the log before raft-engine opens them, and cuts off what a crash left half written.
+//! Checks all files of the log before raft-engine opens them, and cuts off what a crash left half
+//! written.
 //!
-//! A crash may leave anything behind the last sync: zeros, old bytes, parts of records, even whole records behind a
-//! hole. All of that was never acknowledged and must go. Behind the same bad bytes there may as well
-//! be acknowledged records, if the bad bytes are damage. The records themselves tell: each names the newest
-//! record that was synced before it. If the first bad record is number n and any good record behind
-//! it says that n was synced, then n is damaged. Otherwise nothing from n on was synced before the last
-//! record was written, and n is where the torn tail begins.
+//! A crash may leave anything behind the last sync: zeros, old bytes, parts of records, even whole
+//! records behind a hole. All of that was never acknowledged and must go. Behind the same bad bytes
+//! there may as well be acknowledged records, if the bad bytes are damage. The records themselves
+//! tell: each names the newest record that was synced before it. If the first bad record is number
+//! n and any good record behind it says that n was synced, then n is damaged. Otherwise nothing
+//! from n on was synced before the last record was written, and n is where the torn tail begins.
 //!
-//! The one case that cannot be told is damage to the very last record that was synced: it looks like a
-//! torn one.
+//! The one case that cannot be told is damage to the very last record that was synced: it looks
+//! like a torn one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -19,14 +20,15 @@ use super::record::{FILE_HEADER_SIZE, Record, file_header_is_good};
 use crate::StorageError;
 use crate::files::sync_folder;
 
-/// Checks the log in `folder` and repairs its torn tail. Returns the meta of the last record, or `None`
-/// if the log holds no record.
+/// Checks the log in `folder` and repairs its torn tail. Returns the meta of the last record, or
+/// `None` if the log holds no record.
 ///
 /// Afterwards all that is in the files is durable, whatever happened to syncs before.
 ///
 /// # Errors
 ///
-/// [`StorageError::Corrupt`] with the file and the offset of the first bad record; [`StorageError::Io`].
+/// [`StorageError::Corrupt`] with the file and the offset of the first bad record;
+/// [`StorageError::Io`].
 pub(super) fn check_and_repair(folder: &Path) -> Result<Option<Meta>, StorageError> {
     let rewritten = files(folder, REWRITE_SUFFIX)?;
     for (place, file) in rewritten.iter().enumerate() {
@@ -38,8 +40,8 @@ pub(super) fn check_and_repair(folder: &Path) -> Result<Option<Meta>, StorageErr
             }
             continue;
         }
-        // These records are few, and are synced before the originals go: whatever stands behind a bad one is
-        // reason to stop.
+        // These records are few, and are synced before the originals go: whatever stands behind a
+        // bad one is reason to stop.
         let follows = |bytes| Record::parse(bytes, file.number).is_ok();
         let damage = place + 1 < rewritten.len() || end.rest(&content).any(follows);
         file.cut_off(&content, &end, damage, 0)?;
@@ -140,8 +142,8 @@ impl LogFile {
         Ok(GoodEnd { offset, found: "" })
     }
 
-    /// Removes what is behind `end`, unless that is `damage`. Good bytes from `unsynced` on are written
-    /// again.
+    /// Removes what is behind `end`, unless that is `damage`. Good bytes from `unsynced` on are
+    /// written again.
     fn cut_off(
         &self,
         content: &[u8],
@@ -163,8 +165,9 @@ impl LogFile {
         self.write_again(&content[..end.offset], unsynced)
     }
 
-    /// Writes the bytes from `offset` on a second time and syncs them. If an earlier sync failed, the
-    /// operating system may believe that they are on disk while they are not; now it must write them.
+    /// Writes the bytes from `offset` on a second time and syncs them. If an earlier sync failed,
+    /// the operating system may believe that they are on disk while they are not; now it must write
+    /// them.
     fn write_again(&self, content: &[u8], offset: usize) -> Result<(), StorageError> {
         let mut file = self.open()?;
         file.seek(SeekFrom::Start(offset as u64))
@@ -184,8 +187,8 @@ impl LogFile {
     }
 }
 
-/// The files whose names end with `suffix`, oldest first, from the last gap in their numbers on: raft-engine ignores
-/// those before a gap, which are removed files that a crash brought back.
+/// The files whose names end with `suffix`, oldest first, from the last gap in their numbers on:
+/// raft-engine ignores those before a gap, which are removed files that a crash brought back.
 fn files(folder: &Path, suffix: &str) -> Result<Vec<LogFile>, StorageError> {
     let failed = |error| StorageError::io("list", folder, error);
     let mut files = Vec::new();

@@ -17,11 +17,11 @@ use crate::files::{create_folder, remove_folder};
 use crate::latch::Latch;
 use crate::{Direction, Engine, KeyRange, Restore, Scan, StorageError, Table, View, WriteBatch};
 
-/// An [`Engine`] on RocksDB. A handle: clones share one database, which closes with the last of them
-/// and of their views.
+/// An [`Engine`] on RocksDB. A handle: clones share one database, which closes with the last of
+/// them and of their views.
 ///
-/// Closing flushes. Naming a table that the engine was not opened with is a bug of the caller and panics, except
-/// in [`Restore::put`].
+/// Closing flushes. Naming a table that the engine was not opened with is a bug of the caller and
+/// panics, except in [`Restore::put`].
 ///
 /// ```
 /// use quorate_storage::rocks::{RocksEngine, RocksOptions};
@@ -54,8 +54,8 @@ pub(super) struct Shared {
 }
 
 impl RocksEngine {
-    /// Opens the engine in the folder `path`, which is created if it is missing. Tables that the database does
-    /// not have yet are created; those that it has besides `tables` stay as they are.
+    /// Opens the engine in the folder `path`, which is created if it is missing. Tables that the
+    /// database does not have yet are created; those that it has besides `tables` stay as they are.
     ///
     /// # Errors
     ///
@@ -109,8 +109,8 @@ fn open_generation(
     Generation::open(&folder, tables, options, false)
 }
 
-/// Creates the first generation. One that is there already without being named must be empty: a crash
-/// came before it was named. Otherwise the file that names it was lost.
+/// Creates the first generation. One that is there already without being named must be empty: a
+/// crash came before it was named. Otherwise the file that names it was lost.
 fn create_first(
     path: &Path,
     tables: &[Table],

@@ -108,8 +108,8 @@ impl Generation {
         result.map_err(|error| self.error("write", &error))
     }
 
-    /// A key after all keys of `table`, as they are when `ops` were applied: RocksDB knows no range without an
-    /// end.
+    /// A key after all keys of `table`, as they are when `ops` were applied: RocksDB knows no range
+    /// without an end.
     fn end_of(&self, table: Table, ops: &[WriteOp]) -> Result<Bytes, StorageError> {
         let family = self.family(table);
         let stored = self.database().iterator_cf(family, IteratorMode::End).next();
@@ -152,7 +152,8 @@ impl Generation {
         let mut total = 0;
         for table in &self.tables {
             for name in names {
-                // Both are integers that RocksDB keeps; if it cannot tell one, it counts as nothing.
+                // Both are integers that RocksDB keeps; if it cannot tell one, it counts as
+                // nothing.
                 let size = self.database().property_int_value_cf(self.family(*table), name);
                 total += size.ok().flatten().unwrap_or(0);
             }

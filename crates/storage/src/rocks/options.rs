@@ -12,7 +12,8 @@ pub struct RocksOptions {
     ///
     /// Default 64 MiB; 1 MiB (most reads go to the disk) to 1 TiB.
     pub block_cache_size: ByteSize,
-    /// Bytes of written but not flushed data, by all tables together; RocksDB flushes on its own beyond.
+    /// Bytes of written but not flushed data, by all tables together; RocksDB flushes on its own
+    /// beyond.
     ///
     /// Default 64 MiB; 1 MiB (many small files, much merging) to 16 GiB (long flushes).
     pub write_buffer_size: ByteSize,

@@ -1,4 +1,5 @@
-//! A new content for the engine: sorted files in a folder of their own, ingested into a new database.
+//! A new content for the engine: sorted files in a folder of their own, ingested into a new
+//! database.
 
 use std::path::PathBuf;
 use std::sync::Arc;

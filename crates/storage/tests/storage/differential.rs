@@ -195,10 +195,15 @@ enum LogStep {
     Close,
 }
 
+fn append_step(back_max: u8) -> impl Strategy<Value = LogStep> {
+    let parts = (0..back_max, 1..9_u8, any::<bool>());
+    parts.prop_map(|(back, count, sync)| LogStep::Append(back, count, sync))
+}
+
 fn log_step() -> impl Strategy<Value = LogStep> {
     prop_oneof![
-        8 => (0..2_u8, 1..9_u8, any::<bool>()).prop_map(|(back, count, sync)| LogStep::Append(back, count, sync)),
-        2 => (0..20_u8, 1..9_u8, any::<bool>()).prop_map(|(back, count, sync)| LogStep::Append(back, count, sync)),
+        8 => append_step(2),
+        2 => append_step(20),
         2 => any::<u8>().prop_map(LogStep::HardState),
         2 => (0..20_u8).prop_map(LogStep::Purge),
         1 => (0..60_u8, 0..4_u8).prop_map(|(start, count)| LogStep::Reset(start, count)),
@@ -317,8 +322,17 @@ fn check_log(harness: &mut dyn LogUnderTest, steps: &[LogStep]) {
     }
 }
 
+/// A batch, and whether a flush follows it.
+fn flushed_or_not() -> impl Strategy<Value = (Vec<WriteOp>, bool)> {
+    (prop::collection::vec(write_op(), 1..6), any::<bool>())
+}
+
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn the_memory_engine_agrees_with_the_model(
@@ -331,7 +345,7 @@ proptest! {
     #[test]
     fn the_memory_engine_keeps_as_many_batches_as_told(
         kept in 0..9_usize,
-        batches in prop::collection::vec((prop::collection::vec(write_op(), 1..6), any::<bool>()), 1..20),
+        batches in prop::collection::vec(flushed_or_not(), 1..20),
     ) {
         let engine = MemoryEngine::new(&TABLES);
         let mut contents = vec![Model::new()];
@@ -368,7 +382,7 @@ mod on_disk {
     use crate::disk::{RaftEngineHarness, RocksHarness, Unsynced};
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+        #![proptest_config(cases(24))]
 
         #[test]
         fn the_rocksdb_engine_agrees_with_the_model(

@@ -1,4 +1,5 @@
-//! Harnesses for the stores on disk: they crash by copying the folder and spoiling what was not synced.
+//! Harnesses for the stores on disk: they crash by copying the folder and spoiling what was not
+//! synced.
 
 use std::collections::BTreeMap;
 use std::fs;

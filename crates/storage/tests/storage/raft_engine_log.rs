@@ -199,7 +199,8 @@ fn purging_frees_files_and_what_is_left_survives() {
     }
 }
 
-/// A life of a log that touches everything; stops at the first failure. Returns how far it was synced.
+/// A life of a log that touches everything; stops at the first failure. Returns how far it was
+/// synced.
 fn live(log: &mut RaftEngineLog) -> (u64, Result<(), StorageError>) {
     let mut synced = 0;
     let result = (|| {
