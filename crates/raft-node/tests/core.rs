@@ -158,6 +158,28 @@ fn a_follower_behind_the_purged_log_gets_a_snapshot() {
 }
 
 #[test]
+fn a_member_whose_disk_takes_long_to_install_a_snapshot_waits_and_goes_on() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let slow = (leader + 1) % 3;
+    cluster.cut(slow);
+    for i in 0..60 {
+        cluster.propose(leader, &format!("{i}"));
+        cluster.settle();
+    }
+    cluster.hold_disk(slow);
+    cluster.heal();
+    cluster.run_for(LONG / 4);
+    assert_eq!(cluster.probe(slow).counters.snapshots_installed, 1);
+    cluster.cut(slow);
+    cluster.run_for(LONG);
+    cluster.heal();
+    cluster.release_disk(slow);
+    cluster.run_for(LONG);
+    assert_eq!(cluster.applied(slow), cluster.applied(leader));
+}
+
+#[test]
 fn a_follower_behind_the_cached_log_is_served_from_the_disk() {
     let mut cluster = Cluster::with_cache_size(3, 8);
     let leader = cluster.elect();

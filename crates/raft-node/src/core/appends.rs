@@ -29,6 +29,12 @@ impl Appends {
         self.held.is_some()
     }
 
+    /// Whether the log does not yet start anew, durably, after a snapshot that was accepted. Until then the `raft`
+    /// crate's applied index lies before its log.
+    pub(super) fn replacing(&self) -> bool {
+        self.held.is_some() || self.reset.is_some()
+    }
+
     /// Holds back all appends from now on. The one with this number will start the log anew after
     /// `index`.
     pub(super) fn hold(&mut self, number: u64, index: u64) {

@@ -10,7 +10,7 @@ use crate::wire::{Peer, TransferLeader};
 
 impl<T, R> Core<T, R> {
     pub(super) fn on_message(&mut self, from: MemberId, bytes: Bytes) -> Result<(), CoreError> {
-        if self.appends.holding() {
+        if self.appends.replacing() {
             // The state is being replaced; peers repeat what matters.
             self.counters.messages_dropped += 1;
             return Ok(());

@@ -299,8 +299,12 @@ impl<T, R> Core<T, R> {
     fn advance_clock(&mut self, now: Instant) {
         let mut budget = self.tuning.election_ticks();
         while self.next_tick <= now && budget > 0 {
-            self.raw.tick();
-            self.after_raft();
+            // While the state is being replaced this member hears nobody, and must not ask for votes: the crate would
+            // look for unapplied entries before the start of the log.
+            if !self.appends.replacing() {
+                self.raw.tick();
+                self.after_raft();
+            }
             self.next_tick += self.tuning.tick();
             budget -= 1;
         }

@@ -146,7 +146,7 @@ impl<T, R> Core<T, R> {
             return Ok(());
         };
         let acceptable = matches!(check::check(&message, from, &self.raw)?, Verdict::Accept);
-        let free = self.snapshots.staged.is_none() && !self.appends.holding();
+        let free = self.snapshots.staged.is_none() && !self.appends.replacing();
         if !acceptable || !free {
             self.refuse("a second snapshot, or one from a stranger");
             self.outputs.discard.push(id);
