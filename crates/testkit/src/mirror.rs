@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use quorate_storage::{HardState, LogBatch, LogReader, LogState};
+use quorate_storage::{HardState, LogBatch, LogState};
 use quorate_types::{LogIndex, LogPosition};
 
 /// The shape of one member's log at one stage: handed out, or durable.
@@ -14,12 +14,9 @@ pub(crate) struct LogMirror {
 }
 
 impl LogMirror {
-    /// What a log store holds.
-    pub(crate) fn read(state: &LogState, reader: &dyn LogReader) -> Self {
-        let (first, end) = (state.start.index.next(), state.last.next());
-        let entries = reader.entries(first, end, u64::MAX).unwrap_or_default();
-        let terms = entries.iter().map(|entry| entry.position.term.get()).collect();
-        Self { hard_state: state.hard_state, start: state.start, terms }
+    /// The log of a store before its first entry.
+    pub(crate) fn starting(state: &LogState) -> Self {
+        Self { hard_state: state.hard_state, start: state.start, terms: VecDeque::new() }
     }
 
     pub(crate) fn last(&self) -> u64 {
@@ -62,7 +59,7 @@ impl LogMirror {
         self.start = through;
     }
 
-    /// The positions of entries in a batch, each with the term of the entry before it.
+    /// The term of the entry before the first one of a batch; `None` if there is a gap or no entry.
     pub(crate) fn chain(&self, batch: &LogBatch) -> Option<u64> {
         let first = batch.entries.first()?.position.index.get();
         match batch.reset {
@@ -101,8 +98,7 @@ mod tests {
         let through = LogPosition::new(Term::new(1), LogIndex::new(1));
         log.purge(through).expect("memory");
         mirror.purge(through);
-        let read = LogMirror::read(&log.state(), &*log.reader());
-        assert_eq!((read.start, read.terms), (mirror.start, mirror.terms.clone()));
+        assert_eq!((log.state().start, log.state().last.get()), (mirror.start, mirror.last()));
         assert_eq!((mirror.last(), mirror.term_at(2)), (2, Some(4)));
         assert!(mirror.holds(1, 9) && mirror.holds(2, 4) && !mirror.holds(2, 3));
         assert_eq!(mirror.chain(&batch(3, &[4])), Some(4));

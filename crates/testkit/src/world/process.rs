@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quorate_raft_node::core::{Core, CoreConfig};
 use quorate_raft_node::{Membership, StateMachine, recover};
-use quorate_storage::LogStore;
+use quorate_storage::{LogBatch, LogStore};
 use quorate_types::{Instant, MemberId};
 
 use super::World;
@@ -27,8 +27,7 @@ impl World<'_> {
             Ok(running) => {
                 let applied = running.machine.kv.applied().index.get();
                 self.check_opened(place, &running)?;
-                let (sender, reader) = (&self.members[place].log, self.members[place].log.reader());
-                let mirror = LogMirror::read(&sender.state(), &*reader);
+                let mirror = self.read_log(place)?;
                 let holdings = &mut self.holdings[place];
                 holdings.issued = mirror.clone();
                 holdings.durable = mirror;
@@ -91,6 +90,21 @@ impl World<'_> {
             staged_count: 0,
             receiving: false,
         })
+    }
+
+    /// What the log of a member holds; all of it is durable once it was opened.
+    fn read_log(&mut self, place: usize) -> Result<LogMirror, Violation> {
+        let log = &self.members[place].log;
+        let state = log.state();
+        let (first, end) = (state.start.index.next(), state.last.next());
+        let entries = log.reader().entries(first, end, u64::MAX).map_err(|error| {
+            Violation::new("log-readable", format!("member {}: {error}", place + 1))
+        })?;
+        let mut mirror = LogMirror::starting(&state);
+        let batch = LogBatch { entries, ..LogBatch::default() };
+        self.consensus.appended(place as u64 + 1, &batch, &mirror)?;
+        mirror.append(&batch);
+        Ok(mirror)
     }
 
     /// What a member opens with must be what others have, and nothing durable may be missing.

@@ -38,10 +38,14 @@ impl World<'_> {
         let mut noise = Stream::new(self.plan.seed, Purpose::Log, place as u64, counter);
         let count = noise.between(1, running.log_queue.len() as u64) as usize;
         let mut group = LogGroup::default();
-        for task in running.log_queue.drain(..count) {
-            match task {
-                LogTask::Append(append) => group.appends.push(append),
-                LogTask::Purge(through) => group.purge = Some(through),
+        for _ in 0..count {
+            match running.log_queue.pop_front() {
+                Some(LogTask::Append(append)) => group.appends.push(append),
+                Some(LogTask::Purge(through)) => {
+                    group.purge = Some(through);
+                    break;
+                }
+                None => break,
             }
         }
         let mut failure = None;
@@ -81,8 +85,9 @@ impl World<'_> {
         if synced {
             // What groups before left unsynced comes first; then each append with its own messages.
             let earlier = running.unsynced.len() - group.appends.len();
-            for batch in running.unsynced.drain(..).take(earlier) {
-                self.holdings[place].durable.append(&batch);
+            let unsynced = std::mem::take(&mut running.unsynced);
+            for batch in &unsynced[..earlier] {
+                self.durable(place, batch)?;
             }
         }
         if self.reached(place, Step::LogSynced) {
@@ -91,7 +96,7 @@ impl World<'_> {
         let last = group.appends.last().map(|append| append.number);
         for append in group.appends {
             if synced {
-                self.holdings[place].durable.append(&append.batch);
+                self.durable(place, &append.batch)?;
             }
             self.send_all(place, append.then_send)?;
         }
@@ -110,6 +115,14 @@ impl World<'_> {
             }
         }
         self.start_log(place)
+    }
+
+    /// A batch became durable.
+    fn durable(&mut self, place: usize, batch: &LogBatch) -> Result<(), Violation> {
+        let durable = &mut self.holdings[place].durable;
+        self.consensus.appended(place as u64 + 1, batch, durable)?;
+        durable.append(batch);
+        Ok(())
     }
 
     fn store_failed(&mut self, place: usize, error: &StorageError) -> Result<(), Violation> {
