@@ -90,14 +90,14 @@ impl Report {
 
     pub(crate) fn raw_sync(&mut self, when: &str, sync: &RawSync) -> Result<(), BenchError> {
         for (file, taken) in [("growing", &sync.growing), ("preallocated", &sync.preallocated)] {
-            let [p50, p99, max] = micros(taken);
+            let [p10, p50, p99, max] = micros(taken);
             println!(
-                "raw sync {when:<6} {file:<12}  p50 {p50:>7.0} us  p99 {p99:>7.0} us  \
-                 max {max:>7.0} us"
+                "raw sync {when:<6} {file:<12}  p10 {p10:>7.0} us  p50 {p50:>7.0} us  \
+                 p99 {p99:>7.0} us  max {max:>7.0} us"
             );
             self.line(json!({
                 "kind": "raw_sync", "when": when, "file": file,
-                "p50_us": p50, "p99_us": p99, "max_us": max,
+                "p10_us": p10, "p50_us": p50, "p99_us": p99, "max_us": max,
             }))?;
         }
         Ok(())
@@ -106,18 +106,27 @@ impl Report {
     /// The head of the table of cases.
     pub(crate) fn head(&self) {
         println!(
-            "\n{:<38} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6} {:>9}",
-            "case", "per s", "p50 us", "p99 us", "max us", "cpu us", "errors", "elections"
+            "\n{:<36} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>6} {:>9}",
+            "case",
+            "per s",
+            "p10 us",
+            "p50 us",
+            "p99 us",
+            "max us",
+            "cpu us",
+            "errors",
+            "elections"
         );
     }
 
     pub(crate) fn case(&mut self, result: &CaseResult) -> Result<(), BenchError> {
         let (case, name) = (result.case, result.case.to_string());
-        let [p50, p99, max] = micros(&result.latencies);
+        let [p10, p50, p99, max] = micros(&result.latencies);
         let per_second = result.per_second();
         let cpu = result.cpu_micros_each();
         println!(
-            "{name:<38} {per_second:>9.0} {p50:>9.0} {p99:>9.0} {max:>9.0} {:>8} {:>6} {:>9}",
+            "{name:<36} {per_second:>8.0} {p10:>8.0} {p50:>8.0} {p99:>8.0} {max:>8.0} \
+             {:>7} {:>6} {:>9}",
             cpu.map_or("-".to_owned(), |cpu| format!("{cpu:.1}")),
             result.errors_count,
             result.elections_count,
@@ -127,13 +136,13 @@ impl Report {
             "engine": case.shape.engine.name(), "members": case.shape.members,
             "at": case.at.name(), "callers": case.callers, "style": case.style.name(),
             "seconds": result.measured.as_secs_f64(), "count": result.latencies.len(),
-            "per_second": per_second, "p50_us": p50, "p99_us": p99, "max_us": max,
+            "per_second": per_second, "p10_us": p10, "p50_us": p50, "p99_us": p99, "max_us": max,
             "mean_us": result.latencies.mean() / 1e3, "cpu_us": cpu,
             "errors": result.errors_count, "elections": result.elections_count,
         }))?;
         if let Some(raw) = &result.raw_sync {
-            let [growing, ..] = micros(&raw.growing);
-            let [preallocated, ..] = micros(&raw.preallocated);
+            let [_, growing, ..] = micros(&raw.growing);
+            let [_, preallocated, ..] = micros(&raw.preallocated);
             self.single.push(Single { case: name, p50, growing, preallocated });
         } else if case.is_aimed_at() {
             self.loaded.push((name, per_second));
@@ -146,7 +155,7 @@ impl Report {
         println!();
         for Single { case, p50, growing, preallocated } in std::mem::take(&mut self.single) {
             println!(
-                "{case:<38} p50 {p50:.0} us: {:.2} raw syncs of {growing:.0} us (growing file), \
+                "{case:<36} p50 {p50:.0} us: {:.2} raw syncs of {growing:.0} us (growing file), \
                  {:.2} of {preallocated:.0} us (preallocated); aim: at most {SYNCS_AIM}",
                 p50 / growing,
                 p50 / preallocated,
@@ -158,7 +167,7 @@ impl Report {
         }
         for (name, per_second) in std::mem::take(&mut self.loaded) {
             let ratio = per_second / PUTS_AIM;
-            println!("{name:<38} {per_second:.0} puts/s are {ratio:.2} of the aim of {PUTS_AIM}");
+            println!("{name:<36} {per_second:.0} puts/s are {ratio:.2} of the aim of {PUTS_AIM}");
             self.line(json!({
                 "kind": "aim", "case": name, "per_second": per_second, "puts_aim_min": PUTS_AIM,
             }))?;
@@ -172,10 +181,10 @@ impl Report {
     }
 }
 
-/// Median, 99th percentile and maximum in microseconds.
-fn micros(taken: &Latencies) -> [f64; 3] {
-    [taken.value_at_quantile(0.5), taken.value_at_quantile(0.99), taken.max()]
-        .map(|nanos| nanos as f64 / 1e3)
+/// The 10th percentile, the median, the 99th percentile and the maximum in microseconds.
+fn micros(taken: &Latencies) -> [f64; 4] {
+    let [p10, p50, p99] = [0.1, 0.5, 0.99].map(|quantile| taken.value_at_quantile(quantile));
+    [p10, p50, p99, taken.max()].map(|nanos| nanos as f64 / 1e3)
 }
 
 /// The median put of a single caller takes at most this many raw syncs.
