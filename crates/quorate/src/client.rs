@@ -66,8 +66,8 @@ impl Member {
 ///
 /// let node = Node::open(Config::in_memory(&MemoryData::new()))?;
 /// node.put("color", "red").wait()?;
-/// let swapped = node.txn().when(value("color").equals("red")).then(put("color", "blue")).commit().wait()?;
-/// assert!(swapped.succeeded);
+/// let swap = node.txn().when(value("color").equals("red")).then(put("color", "blue"));
+/// assert!(swap.commit().wait()?.succeeded);
 /// let all = node.range(Range::prefix("co")).wait()?;
 /// assert_eq!(&all.kvs[0].value[..], b"blue");
 /// assert_eq!(all.kvs[0].version, 2);

@@ -174,7 +174,8 @@ impl Config {
     /// config.election_timeout = std::time::Duration::from_millis(200);
     /// assert_eq!(
     ///     config.validate().unwrap_err().to_string(),
-    ///     "config field election_timeout is 200ms, but must be 500ms (five heartbeat intervals) to 50s"
+    ///     "config field election_timeout is 200ms, \
+    ///      but must be 500ms (five heartbeat intervals) to 50s"
     /// );
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {

@@ -161,7 +161,8 @@ mod tests {
     fn the_text_is_fixed_and_survives() {
         let text = identity().to_text();
         let expected = "quorate identity 1\n\
-            cluster b094596595dcff2a\nmember 0504b4527173f6f9\nname b c\ntoken orders\npeer h1:1 a\npeer h2:1 b c\n\
+            cluster b094596595dcff2a\nmember 0504b4527173f6f9\nname b c\n\
+            token orders\npeer h1:1 a\npeer h2:1 b c\n\
             crc32c 493f4929\n";
         assert_eq!(text, expected);
         let path = Path::new("IDENTITY");

@@ -29,8 +29,8 @@ impl Appends {
         self.held.is_some()
     }
 
-    /// Whether the log does not yet start anew, durably, after a snapshot that was accepted. Until then the `raft`
-    /// crate's applied index lies before its log.
+    /// Whether the log does not yet start anew, durably, after a snapshot that was accepted. Until
+    /// then the `raft` crate's applied index lies before its log.
     pub(super) fn replacing(&self) -> bool {
         self.held.is_some() || self.reset.is_some()
     }

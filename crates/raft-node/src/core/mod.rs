@@ -70,7 +70,8 @@ pub enum CoreError {
     /// The leader knows that this member once held more than it holds now: it lost acknowledged
     /// data and must not vote under its old identity.
     #[error(
-        "this member acknowledged log entry {acknowledged} but its log ends at {last}: data was lost"
+        "this member acknowledged log entry {acknowledged} but its log ends at {last}: \
+         data was lost"
     )]
     LogLost {
         /// What this member once acknowledged as durable.
@@ -299,8 +300,8 @@ impl<T, R> Core<T, R> {
     fn advance_clock(&mut self, now: Instant) {
         let mut budget = self.tuning.election_ticks();
         while self.next_tick <= now && budget > 0 {
-            // While the state is being replaced this member hears nobody, and must not ask for votes: the crate would
-            // look for unapplied entries before the start of the log.
+            // While the state is being replaced this member hears nobody, and must not ask for
+            // votes: the crate would look for unapplied entries before the start of the log.
             if !self.appends.replacing() {
                 self.raw.tick();
                 self.after_raft();
