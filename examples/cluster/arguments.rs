@@ -40,12 +40,11 @@ impl Source {
         Self::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/config-entries.txt"))
     }
 
-    /// What to call it.
+    /// What to call it. A path below the working folder is shortened to what leads there from it.
     pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Standard => "standard input".to_owned(),
-            Self::File(path) => path.display().to_string(),
-        }
+        let Self::File(path) = self else { return "standard input".to_owned() };
+        let here = std::env::current_dir().unwrap_or_default();
+        path.strip_prefix(here).unwrap_or(path).display().to_string()
     }
 }
 
@@ -129,8 +128,8 @@ Usage: cluster load [FILE] [--data DIR] [--tcp]
 
 Input, line by line, UTF-8, up to 8,192 bytes a line:
   key=value                      the key ends at the first `=`
-  {\"key\": \"...\", \"value\": ...}   a text is taken as it is, anything else as the
-                                 JSON text it stands in; other fields are ignored
+  {\"key\": \"...\", \"value\": ...}   a text is taken as it is, anything else as
+                                 its JSON text; other fields are ignored
   # comment                      skipped, as are blank lines
 A line that begins with `{\"` is read as JSON. Bad lines are reported and
 skipped. If a key comes twice, the later line wins. All entries are held in

@@ -15,7 +15,7 @@ pub(crate) enum Failure {
     Input { name: String, source: io::Error },
     #[error("{name} holds more than {limit} bytes")]
     InputTooLarge { name: String, limit: u64 },
-    #[error("none of the {count} lines of {name} can be used, the first because of {reason}")]
+    #[error("no line of {name} can be used; bad lines: {count}, the first: {reason}")]
     NothingUsable { name: String, count: u64, reason: String },
     #[error("cannot use folder {path}")]
     Folder { path: PathBuf, source: io::Error },

@@ -165,9 +165,9 @@ mod tests {
             (10, "broken JSON at byte 33"),
             (12, "empty key"),
             (13, "empty key"),
-            (16, "no valid UTF-8"),
-            (17, "no valid UTF-8"),
-            (18, "no valid UTF-8"),
+            (16, "invalid UTF-8"),
+            (17, "invalid UTF-8"),
+            (18, "invalid UTF-8"),
             (23, "longer than 8,192 bytes"),
         ];
         assert_eq!(bad, expected);

@@ -52,9 +52,10 @@ impl Load {
     }
 }
 
-/// A histogram of microseconds.
+/// A histogram of microseconds, with three digits. What is over an hour counts as an hour.
 pub(crate) fn latencies() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are within the histogram's 0 to 5")
+    Histogram::new_with_max(3_600_000_000, 3)
+        .expect("1 to 3,600,000,000 in three digits is a range")
 }
 
 /// What is still to be loaded, in key order. Each key stands in one transaction only, so the order
@@ -143,3 +144,20 @@ const _: () = assert!(BATCH_COUNT <= 128);
 
 // Requests may have 1.5 MiB; a put takes some bytes more than the line that it comes from.
 const _: () = assert!(BATCH_COUNT * (LINE_SIZE_MAX + 64) <= 1_572_864);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_kept_with_three_digits() {
+        let mut all = latencies();
+        for micros in [1_000, 2_000, 5_000_000] {
+            let mut one = latencies();
+            one.saturating_record(micros);
+            all += one;
+        }
+        assert_eq!(all.value_at_quantile(0.5) / 10, 200);
+        assert_eq!(all.max() / 100_000, 50);
+    }
+}

@@ -168,7 +168,7 @@ fn difference_lines(check: &Check) -> Vec<String> {
             continue;
         }
         lines.push(format!(
-            "  {name} after {}: {} missing, {} with another value, {} written by nobody",
+            "  {name} after {}: {} missing, {} wrong, {} unknown",
             check.moment,
             grouped(differences.missing_count),
             grouped(differences.wrong_count),
@@ -177,4 +177,108 @@ fn difference_lines(check: &Check) -> Vec<String> {
         lines.extend(differences.first.iter().map(|line| format!("    {line}")));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use quorate::StoreHash;
+
+    use super::*;
+    use crate::failover::Tally;
+    use crate::load::latencies;
+    use crate::verify::Differences;
+
+    fn found(hash: u32, differences: Differences) -> Option<Found> {
+        let hash = StoreHash { hash, revision: 3_450_000, compact_revision: -1 };
+        Some(Found { hash, differences })
+    }
+
+    fn report(found: [Option<Found>; 3]) -> Report {
+        let mut latencies = latencies();
+        latencies.saturating_record(123_456_789);
+        let write = BTreeMap::from([(Bytes::from("key"), Bytes::from("value"))]);
+        let load = Load {
+            entry_count: 12_345_678,
+            size: 1 << 30,
+            transaction_count: 193_000,
+            retry_count: 100,
+            elapsed: Duration::from_secs(1_000),
+            latencies: latencies.clone(),
+        };
+        let tally = Tally {
+            acknowledged: write.clone(),
+            failed_count: 1,
+            unknown_count: 2,
+            uncertain: write,
+            latencies,
+        };
+        let (time, open_time) = (Duration::from_millis(1_234), Duration::from_millis(80));
+        let moment = "the loss of the leader";
+        let check = Check { moment, revision: 3_450_000, entry_count: 12_345_678, found };
+        Report {
+            load,
+            lost: "b",
+            failover: Failover { time, tally },
+            catch_up: CatchUp { open_time, time, missed_count: 1_000, by_snapshot: false },
+            restart: Restart { close_time: time, open_time },
+            checks: vec![check],
+        }
+    }
+
+    fn check(found: [Option<Found>; 3], expected: &[&str]) {
+        let report = report(found);
+        let lines = report.lines();
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+        let end = &lines[lines.len() - expected.len()..];
+        assert_eq!(end, expected, "{lines:#?}");
+        assert_eq!(report.is_passed(), lines.iter().any(|line| line.starts_with("PASSED")));
+    }
+
+    #[test]
+    fn equal_members_pass() {
+        check(
+            [found(7, Differences::default()), None, found(7, Differences::default())],
+            &[
+                "  the loss of the leader  12,345,678 3,450,000  00000007  ok    down  ok",
+                "",
+                "PASSED: nothing acknowledged is missing, and all members agree.",
+            ],
+        );
+    }
+
+    #[test]
+    fn other_histories_fail() {
+        check(
+            [found(7, Differences::default()), None, found(8, Differences::default())],
+            &[
+                "  the loss of the leader  12,345,678 3,450,000   differs  ok    down  ok",
+                "",
+                "FAILED: 1 of 1 comparisons found what must not be.",
+            ],
+        );
+    }
+
+    #[test]
+    fn differences_are_told() {
+        let first = vec!["/key is missing".to_owned()];
+        let differences = Differences { missing_count: 4_000, first, ..Differences::default() };
+        check(
+            [found(7, Differences::default()), None, found(7, differences)],
+            &[
+                "  the loss of the leader  12,345,678 3,450,000  00000007  ok    down  WRONG",
+                "  c after the loss of the leader: 4,000 missing, 0 wrong, 0 unknown",
+                "    /key is missing",
+                "",
+                "FAILED: 1 of 1 comparisons found what must not be.",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_comparison_with_nobody_proves_nothing() {
+        assert!(!report([None, None, None]).is_passed());
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Line {
 pub(crate) enum Reason {
     #[error("longer than 8,192 bytes")]
     TooLong,
-    #[error("no valid UTF-8")]
+    #[error("invalid UTF-8")]
     InvalidUtf8,
     #[error("no '='")]
     NoEqualsSign,
@@ -31,11 +31,11 @@ pub(crate) enum Reason {
     BrokenJson { column: usize },
     #[error("no \"key\" in the JSON")]
     NoJsonKey,
-    #[error("\"key\" is no valid text")]
+    #[error("\"key\" is not a valid text")]
     InvalidJsonKey,
     #[error("no \"value\" in the JSON")]
     NoJsonValue,
-    #[error("\"value\" is no valid text")]
+    #[error("\"value\" is not a valid text")]
     InvalidJsonValue,
 }
 
