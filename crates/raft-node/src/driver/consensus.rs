@@ -42,15 +42,13 @@ struct ThreadGone;
 impl<R: Send + 'static> Consensus<R> {
     /// Runs until told to stop, or until something fails.
     pub(super) fn run(mut self) -> Result<(), StopCause> {
-        let result = self.serve();
+        let signal = self.signal.clone();
+        // Guarded here, not only outside: the cause must be known before tickets are dropped.
+        signal.guard(THREAD, || self.serve());
+        signal.set(StopCause::Closed);
         self.transport.stop();
-        // Callers whose tickets are dropped from here on must find the cause.
-        match result {
-            Ok(()) => self.signal.set(StopCause::Closed),
-            Err(ref cause) => self.signal.set(cause.clone()),
-        }
         self.answer_no_more();
-        result
+        Ok(())
     }
 
     fn serve(&mut self) -> Result<(), StopCause> {
@@ -161,6 +159,9 @@ impl<R: Send + 'static> Consensus<R> {
         while self.events.try_recv().is_ok() {}
     }
 }
+
+/// The name of the consensus thread.
+pub(super) const THREAD: &str = "quorate-raft";
 
 /// Events taken before outputs are carried out; bounds how long a message waits behind others.
 const EVENTS_BATCH_MAX: usize = 1_024;

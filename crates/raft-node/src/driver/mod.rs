@@ -175,7 +175,7 @@ impl<R: Send + 'static> Driver<R> {
             term: self.term.clone(),
             jobs: consensus::Jobs { to_log, to_apply, to_flush, to_fetch },
         };
-        self.spawn("quorate-raft", move || consensus.run())
+        self.spawn(consensus::THREAD, move || consensus.run())
     }
 
     fn spawn(
