@@ -119,6 +119,11 @@ impl Member {
         }
     }
 
+    /// How long a piece of work takes on this member now.
+    pub(crate) fn slowed(&self, usual: Duration) -> Duration {
+        (usual * self.slow_factor).min(usual.max(SLOWED_MAX))
+    }
+
     /// What this member's clock shows.
     pub(crate) fn local_time(&self, now: Instant) -> Instant {
         let rate = u128::from(self.clock.nanos_per_milli);
@@ -135,6 +140,9 @@ impl Member {
         Instant::from_nanos(u64::try_from(truly).unwrap_or(u64::MAX))
     }
 }
+
+/// However slow a member is, a piece of work takes no longer.
+const SLOWED_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -231,7 +231,7 @@ impl<'a> World<'a> {
         member.noise.wakes += 1;
         let counter = member.noise.wakes;
         let mut noise = Stream::new(self.plan.seed, Purpose::Wake, place as u64, counter);
-        let delay = noise.duration(Duration::ZERO, self.work.wake_max) * member.slow_factor;
+        let delay = member.slowed(noise.duration(Duration::ZERO, self.work.wake_max));
         let event = Event::Wake { member: place, life: member.life };
         self.queue.push(self.now + delay, event);
     }

@@ -66,7 +66,7 @@ impl World<'_> {
         }
         let (work, member) = (&self.work, &self.members[place]);
         let delay = match sync {
-            true => noise.long_tail(work.sync, work.sync_max) * member.slow_factor,
+            true => member.slowed(noise.long_tail(work.sync, work.sync_max)),
             false => noise.duration(Duration::ZERO, work.sync / 10),
         };
         self.queue.push(self.now + delay, Event::LogDone { member: place, life: member.life });
@@ -157,7 +157,7 @@ impl World<'_> {
         let member = &mut self.members[place];
         let Some(running) = &mut member.running else { return Ok(()) };
         running.apply_report = Some(report);
-        let delay = noise.long_tail(work.apply, work.apply_max) * member.slow_factor;
+        let delay = member.slowed(noise.long_tail(work.apply, work.apply_max));
         self.queue.push(self.now + delay, Event::ApplyDone { member: place, life: member.life });
         Ok(())
     }
@@ -282,7 +282,7 @@ impl World<'_> {
         let mut noise = Stream::new(self.plan.seed, Purpose::Flush, place as u64, counter);
         let early = noise.chance(MILLION / 2);
         let delay = noise.long_tail(self.work.flush, Duration::from_secs(2));
-        let delay = delay * member.slow_factor;
+        let delay = member.slowed(delay);
         let event = Event::FlushDone { member: place, life: member.life, position, early };
         self.queue.push(self.now + delay, event);
         self.counts.flushes += 1;
@@ -326,7 +326,7 @@ impl World<'_> {
         let counter = member.noise.fetches;
         let mut noise = Stream::new(self.plan.seed, Purpose::Fetch, place as u64, counter);
         let delay = noise.long_tail(self.work.fetch, Duration::from_secs(2));
-        let delay = delay * member.slow_factor;
+        let delay = member.slowed(delay);
         let event = Event::FetchDone { member: place, life: member.life, fetch };
         self.queue.push(self.now + delay, event);
         self.counts.fetches += 1;

@@ -1,0 +1,146 @@
+//! Simulated clusters: many seeds, equal runs, and bugs that must be found.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quorate_testkit::{Counts, Options, Sabotage, run_seed};
+
+/// Runs seeds on two threads and adds up what happened.
+fn run(first: u64, count: u64, options: &Options) -> Counts {
+    let (next, counts) = (AtomicU64::new(first), Mutex::new(Counts::default()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count {
+                return;
+            }
+            match run_seed(seed, options) {
+                Ok(report) => counts.lock().unwrap().add(&report.counts),
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+    };
+    std::thread::scope(|scope| [scope.spawn(work), scope.spawn(work)].map(|thread| thread.join()))
+        .into_iter()
+        .for_each(|joined| joined.expect("no seed breaks a promise"));
+    counts.into_inner().unwrap()
+}
+
+#[test]
+fn no_promise_is_broken_in_two_hundred_seeds() {
+    let counts = run(0, 200, &Options::default());
+    // A run that injects nothing proves nothing: every kind of event must have happened.
+    for (name, count) in counts.fields() {
+        assert!(count > 0, "nothing was counted as {name}");
+    }
+}
+
+#[test]
+fn clusters_of_each_size_survive_longer_runs() {
+    for members in [1, 3, 5] {
+        let duration = Some(Duration::from_secs(60));
+        run(1_000, 4, &Options { members: Some(members), duration, ..Options::default() });
+    }
+}
+
+#[test]
+fn a_seed_always_runs_the_same_way() {
+    for seed in 0..20 {
+        let options = Options { lines_max: 100_000, ..Options::default() };
+        let first = run_seed(seed, &options).expect("no seed breaks a promise");
+        let second = run_seed(seed, &options).expect("no seed breaks a promise");
+        assert_eq!(first.checkpoints, second.checkpoints, "seed {seed}");
+        assert_eq!(first.lines, second.lines, "seed {seed}");
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+#[test]
+fn another_seed_runs_another_way() {
+    let hash = |seed| run_seed(seed, &Options::default()).expect("no promise is broken").trace_hash;
+    assert_ne!(hash(1), hash(2));
+}
+
+/// Runs seeds until a sabotage is found; the checkers named are those that may find it.
+fn check_found(sabotage: Sabotage, checkers: &[&str]) {
+    let options = Options { sabotage: Some(sabotage), ..Options::default() };
+    let found = (0..200).find_map(|seed| run_seed(seed, &options).err());
+    let failure = found.unwrap_or_else(|| panic!("{sabotage:?} was not found in 200 seeds"));
+    let checker = failure.violation.checker;
+    assert!(checkers.contains(&checker), "{sabotage:?} was found otherwise: {failure}");
+}
+
+#[test]
+fn a_disk_that_lies_about_syncs_is_found() {
+    check_found(Sabotage::SyncLies, &["vote-durable", "answer-durable", "commit-durable"]);
+}
+
+#[test]
+fn appends_reported_before_their_sync_are_found() {
+    check_found(Sabotage::ReportBeforeSync, &["answer-durable", "commit-durable", "vote-durable"]);
+}
+
+#[test]
+fn messages_sent_before_their_sync_are_found() {
+    check_found(Sabotage::SendBeforeSync, &["vote-durable", "answer-durable"]);
+}
+
+#[test]
+fn a_forgotten_vote_is_found() {
+    check_found(Sabotage::ForgetVote, &["one-vote", "one-leader"]);
+}
+
+#[test]
+fn a_flush_that_did_not_happen_is_found() {
+    check_found(Sabotage::FlushLies, &["storage", "durable-state"]);
+}
+
+#[test]
+fn commands_applied_twice_by_one_member_are_found() {
+    check_found(Sabotage::ApplyTwice, &["apply-model", "state-agreement"]);
+}
+
+#[test]
+fn commands_skipped_by_one_member_are_found() {
+    check_found(Sabotage::SkipApply, &["apply-model"]);
+}
+
+#[test]
+fn commands_applied_again_by_all_members_are_found() {
+    check_found(Sabotage::SkipDeduplication, &["apply-model"]);
+}
+
+#[test]
+fn reads_that_nobody_confirmed_are_found() {
+    check_found(Sabotage::ReadUnconfirmed, &["real-time-order"]);
+}
+
+#[test]
+fn reads_of_a_leader_that_may_be_deposed_are_found() {
+    check_found(Sabotage::ReadAsLeader, &["real-time-order"]);
+}
+
+#[test]
+fn a_failure_that_was_none_is_found() {
+    check_found(Sabotage::UnknownIsFailure, &["failed-without-effect"]);
+}
+
+/// Runs a seed that once broke a promise.
+fn check_seed(seed: u64) {
+    if let Err(failure) = run_seed(seed, &Options::default()) {
+        panic!("{failure}");
+    }
+}
+
+/// A member became leader when every command in its queue had expired, and proposed nothing: a panic.
+#[test]
+fn seed_6_a_leader_whose_callers_gave_up() {
+    check_seed(6);
+}
+
+/// A member's election timeout came while a snapshot replaced its log: a panic.
+#[test]
+fn seed_774_an_election_during_the_installation_of_a_snapshot() {
+    check_seed(774);
+}
