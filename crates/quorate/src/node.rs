@@ -103,8 +103,11 @@ impl Node {
     /// Asks that leadership move to another member and waits until it has moved, at most for an
     /// election timeout. Returns whether `to` leads now, as far as this member knows.
     pub fn transfer_leader(&self, to: MemberId) -> bool {
+        self.transfer_leader_by(to, Instant::now() + self.election_timeout)
+    }
+
+    fn transfer_leader_by(&self, to: MemberId, deadline: Instant) -> bool {
         self.client.member.driver.transfer_leader(to);
-        let deadline = Instant::now() + self.election_timeout;
         loop {
             let status = self.client.status();
             if status.leader() == Some(to) || status.consensus.is_err() {
@@ -144,16 +147,19 @@ impl Node {
         *self.client.member.reader.write() = None;
     }
 
-    /// Moves leadership to another member, if this one leads; whoever comes first in the list of
-    /// members.
+    /// Moves leadership to another member, if this one leads. Each gets an equal part of an
+    /// election timeout to take it, so that members that are away do not hold up the closing for
+    /// long.
     fn hand_over(&self) {
         let Ok(consensus) = self.client.status().consensus else { return };
         let me = self.member_id();
         if consensus.leader != Some(me) {
             return;
         }
-        for other in consensus.members.into_iter().filter(|member| *member != me) {
-            if self.transfer_leader(other) {
+        let others: Vec<_> = consensus.members.into_iter().filter(|other| *other != me).collect();
+        let part = self.election_timeout / u32::try_from(others.len().max(1)).unwrap_or(u32::MAX);
+        for other in others {
+            if self.transfer_leader_by(other, Instant::now() + part) {
                 return;
             }
         }

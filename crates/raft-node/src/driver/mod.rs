@@ -1,7 +1,7 @@
 //! The threads of one member: they carry out what the core decides, and decide nothing themselves.
 //!
 //! ```text
-//! callers, peers ─▶ consensus ─▶ log     append and sync; then the messages that had to wait for it
+//! callers, peers ─▶ consensus ─▶ log     append and sync; then the messages that waited for it
 //!                       ▲      ─▶ apply   the state machine; opens snapshots
 //!                       │      ─▶ flush   makes the state durable
 //!                       │      ─▶ fetch   reads old log entries for slow followers

@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod messages;
 mod recorder;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -70,8 +71,8 @@ pub const CHECKS: &[(&str, Check)] = &[
 /// If the transport fails one.
 pub fn run_all(make: &dyn Fn() -> Box<dyn Network>) {
     for (name, check) in CHECKS {
-        eprintln!("conformance {name}");
-        check(make().as_ref());
+        let outcome = catch_unwind(AssertUnwindSafe(|| check(make().as_ref())));
+        assert!(outcome.is_ok(), "the transport fails {name}, for the reason given above");
     }
 }
 
