@@ -4,6 +4,7 @@ mod cluster {
     mod failure;
     mod full_disk;
     mod group;
+    mod networks;
     mod opening;
     mod survival;
 }
