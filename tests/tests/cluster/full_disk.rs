@@ -34,6 +34,9 @@ fn a_full_disk_stops_the_member_and_loses_nothing_acknowledged() {
     };
     let acknowledged: i64 = field("acknowledged=").parse().expect("a number");
     assert!(acknowledged > 0);
+    let cause = field("cause=");
+    assert!(cause.starts_with("the log failed: cannot write "), "{cause}");
+    assert!(cause.contains(".raftlog"), "{cause}");
     let node = Node::open(Config::new(folder.path())).expect("opens once there is room");
     let found = node.range(quorate::Range::prefix("key/").count_only()).wait().expect("read");
     assert!(found.count >= acknowledged, "{} of {acknowledged} are left", found.count);

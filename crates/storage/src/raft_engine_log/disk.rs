@@ -111,7 +111,7 @@ impl Guard {
         let allowed = self.hook.as_ref().map_or(Ok(()), |hook| hook.before(path, operation));
         allowed.and_then(|()| change()).map_err(|error| {
             let kind = error.kind();
-            self.latch.stop(StorageError::io(action, path, error));
+            self.latch.stop(StorageError::io(action, path, in_plain_words(error)));
             // raft-engine reads the text: it would try again on some errors.
             io::Error::new(kind, AFTER_FAILURE)
         })
@@ -231,6 +231,16 @@ impl WriteExt for GuardedWriter {
     fn allocate(&mut self, offset: usize, size: usize) -> io::Result<()> {
         // Allocating ahead is only for speed; a full disk shows when the bytes are written.
         self.inner.allocate(offset, size)
+    }
+}
+
+/// raft-engine puts the name of a system call in the place of the operating system's words, but
+/// keeps the kind of the error.
+fn in_plain_words(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other => error,
+        _ if error.raw_os_error().is_some() => error,
+        kind => io::Error::from(kind),
     }
 }
 
