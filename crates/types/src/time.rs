@@ -56,12 +56,22 @@ impl AddAssign<Duration> for Instant {
     }
 }
 
-impl Sub for Instant {
+impl Sub<Self> for Instant {
     type Output = Duration;
 
     /// Saturates at zero.
     fn sub(self, rhs: Self) -> Duration {
         self.saturating_since(rhs)
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at [`Instant::ZERO`].
+    fn sub(self, rhs: Duration) -> Self {
+        let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
     }
 }
 

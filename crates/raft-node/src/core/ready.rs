@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use quorate_storage::{HardState, LogBatch, LogEntry};
 use quorate_types::{CommandId, LogIndex, LogPosition, MemberId, Term};
+use raft::Ready;
 use raft::eraftpb::{self, MessageType};
-use raft::{GetEntriesContext, Ready};
 
 use super::outputs::{Append, Fetch, Install, Outbound, SnapshotOrder};
 use super::{Core, convert};
-use crate::wire::{Peer, ReadIndexResponse, from_log_entry, to_log_entry};
+use crate::wire::{Peer, from_log_entry, to_log_entry};
 
 impl<T, R> Core<T, R> {
     /// Turns everything that the `raft` crate has ready into outputs.
@@ -59,13 +59,9 @@ impl<T, R> Core<T, R> {
             let context = u64::from_be_bytes(context.expect("contexts are our own"));
             let answers = self.reads.confirm_round(context, LogIndex::new(state.index));
             for (to, answer) in answers {
-                self.answer_read(to, answer);
+                self.send(to, Peer::ReadIndexResponse(answer));
             }
         }
-    }
-
-    fn answer_read(&mut self, to: MemberId, answer: ReadIndexResponse) {
-        self.send(to, Peer::ReadIndexResponse(answer));
     }
 
     /// Hands the log part of a ready to the disk, and tells the crate that it may go on meanwhile.
@@ -199,12 +195,8 @@ impl<T, R> Core<T, R> {
     pub(super) fn on_fetched(&mut self, id: u64, entries: &[LogEntry]) {
         let Some((_, context)) = self.fetching.remove(&id) else { return };
         self.raw.mut_store().supply(entries.iter().map(from_log_entry).collect());
-        self.resume_send(context);
-        self.raw.mut_store().forget_fetched();
-    }
-
-    fn resume_send(&mut self, context: GetEntriesContext) {
         self.raw.on_entries_fetched(context);
+        self.raw.mut_store().forget_fetched();
     }
 
     pub(super) fn close_snapshots(&mut self, peers: Vec<MemberId>) {

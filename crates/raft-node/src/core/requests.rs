@@ -20,9 +20,7 @@ impl<T, R> Core<T, R> {
             return;
         }
         if self.proposals.has_sent() && now >= self.next_resend {
-            self.proposals.unsend(Instant::from_nanos(
-                now.as_nanos().saturating_sub(self.resend_after().as_nanos() as u64),
-            ));
+            self.proposals.unsend(now - self.resend_after());
             self.next_resend = now + self.resend_after() / 2;
         }
         let Some(leader) = self.leader() else { return };
@@ -52,7 +50,7 @@ impl<T, R> Core<T, R> {
     }
 
     /// How long a forwarded command goes without an answer before it is sent again.
-    pub(super) fn resend_after(&self) -> Duration {
+    fn resend_after(&self) -> Duration {
         self.tuning.election_timeout
     }
 
@@ -68,8 +66,7 @@ impl<T, R> Core<T, R> {
             return;
         }
         let Some(leader) = self.leader() else { return };
-        let interval = self.tuning.heartbeat_interval.as_nanos() as u64;
-        let before = Instant::from_nanos(now.as_nanos().saturating_sub(interval));
+        let before = now - self.tuning.heartbeat_interval;
         if let Some(request) = self.reads.next_request(now, before) {
             self.send(leader, Peer::ReadIndexRequest(request));
         }
