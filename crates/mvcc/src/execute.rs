@@ -1,8 +1,10 @@
 //! Carrying out one command on the pending changes.
 
+use bytes::Bytes;
 use quorate_kv_api::{
-    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KvError, OpRequest, OpResponse,
-    PutRequest, PutResponse, RequestOp, ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
+    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KeySpan, KvError, OpRequest,
+    OpResponse, PutRequest, PutResponse, RequestOp, ResponseHeader, ResponseOp, TxnRequest,
+    TxnResponse,
 };
 
 use crate::meta::Head;
@@ -17,7 +19,7 @@ use crate::{LIVE, RequestError, StoreError};
 /// Carries out `command` on `pending`, which stands at `head`; a change moves the head's revision
 /// by one. A refused command changes nothing. After a failure `pending` is of no use any more.
 pub(crate) fn execute(
-    pending: &mut Pending,
+    pending: &mut Pending<'_>,
     head: &mut Head,
     command: &Command,
 ) -> Result<Response, RequestError> {
@@ -38,15 +40,15 @@ pub(crate) fn execute(
 }
 
 /// One command being carried out. All its changes share one main revision.
-struct Execution<'a> {
-    pending: &'a mut Pending,
+struct Execution<'a, 'p> {
+    pending: &'a mut Pending<'p>,
     /// Where the store stood before the command.
     head: &'a mut Head,
     /// How many changes were made: the next one's sub revision.
     changes: i64,
 }
 
-impl Execution<'_> {
+impl Execution<'_, '_> {
     /// The revision that ranges within the command see.
     fn revision(&self) -> i64 {
         if self.changes > 0 { self.head.revision + 1 } else { self.head.revision }
@@ -75,27 +77,23 @@ impl Execution<'_> {
 
     fn put(&mut self, request: &PutRequest) -> Result<PutResponse, StoreError> {
         let key = &request.key;
-        let record = self.pending.live(key)?;
-        let old = match &record {
-            Some(record) => Some(self.decode(key, record)?),
-            None => None,
-        };
+        let (old, record) = self.old(key, request.ignore_value || request.prev_kv)?;
         let revision = self.next_revision();
         let mut attributes =
             Attributes { create_revision: revision.main, version: 1, lease: request.lease };
         let mut value = request.value.clone();
         let mut prev_kv = None;
-        if let (Some(old), Some(record)) = (&old, &record) {
+        if let Some(old) = &old {
             attributes.create_revision = old.attributes.create_revision;
             attributes.version = old.attributes.version + 1;
             if request.ignore_lease {
                 attributes.lease = old.attributes.lease;
             }
             if request.ignore_value {
-                value = old.value(record);
+                value = old.value(&record);
             }
             if request.prev_kv {
-                prev_kv = Some(old.key_value(key.clone(), record));
+                prev_kv = Some(old.key_value(key.clone(), &record));
             }
             self.pending.add_version(key, old.revision, revision.main);
         }
@@ -106,9 +104,22 @@ impl Execution<'_> {
         Ok(PutResponse { header: Some(ResponseHeader::at(revision.main)), prev_kv })
     }
 
-    /// Decodes a current record; its revision cannot lie ahead of the store.
-    fn decode(&self, key: &[u8], record: &[u8]) -> Result<LiveHeader, StoreError> {
-        let header = decode_live(key, record)?;
+    /// The current version of a key, if there is one, and its record, which is left empty if its
+    /// value is not wanted.
+    fn old(&self, key: &[u8], with_value: bool) -> Result<(Option<LiveHeader>, Bytes), StoreError> {
+        let (header, record) = if with_value {
+            let record = self.pending.live(key)?;
+            let header = record.as_ref().map(|record| decode_live(key, record)).transpose()?;
+            (header, record.unwrap_or_default())
+        } else {
+            (self.pending.live_header(key)?, Bytes::new())
+        };
+        let header = header.map(|header| self.check(key, header)).transpose()?;
+        Ok((header, record))
+    }
+
+    /// The revision of a current record cannot lie ahead of the store.
+    fn check(&self, key: &[u8], header: LiveHeader) -> Result<LiveHeader, StoreError> {
         if header.revision.main > self.revision() {
             return Err(StoreError::corrupt(LIVE, key, "its revision lies in the future"));
         }
@@ -120,11 +131,17 @@ impl Execution<'_> {
         request: &DeleteRangeRequest,
     ) -> Result<DeleteRangeResponse, StoreError> {
         let mut doomed = Vec::new();
-        visit_current(&*self.pending, &request.span(), |key, record| {
-            let header = self.decode(&key, &record)?;
-            doomed.push((key, record, header));
-            Ok(true)
-        })?;
+        match request.span() {
+            KeySpan::Key(key) => {
+                let (header, record) = self.old(&key, request.prev_kv)?;
+                doomed.extend(header.map(|header| (key, record, header)));
+            }
+            span => visit_current(&*self.pending, &span, |key, record| {
+                let header = self.check(&key, decode_live(&key, &record)?)?;
+                doomed.push((key, record, header));
+                Ok(true)
+            })?,
+        }
         let deleted = doomed.len() as i64;
         let mut prev_kvs = Vec::new();
         for (key, record, header) in doomed {

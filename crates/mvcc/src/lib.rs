@@ -36,6 +36,14 @@
 //! `live` only. An old read at revision R takes from `live` what was last put at R or before, and
 //! else finds in `versions` the version that was current at R, whose content is in `history`.
 //!
+//! # Applying
+//!
+//! A run of entries is carried out in memory, above what the engine holds, and becomes one batch.
+//! To put a key, its present version must be known: the new one counts on from it. The store
+//! remembers the versions of the keys that it wrote last, so that only the others are looked up in
+//! the engine; a put that needs the present *value* is always looked up.
+//! [`Store::with_headers_size`] bounds that memory, which never changes a result.
+//!
 //! # Not here yet
 //!
 //! - *Compaction*: walks `history` from the last compact revision; each record names the version it
@@ -49,6 +57,7 @@ mod codec;
 mod error;
 mod execute;
 mod hash;
+mod headers;
 mod meta;
 mod pending;
 mod read;

@@ -1,6 +1,6 @@
 //! The changes of a run of entries before they are written, seen together with what is below them.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -9,14 +9,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate_storage::{Direction, Engine, KeyRange, Scan, StorageError, Table, View, WriteBatch};
 
-use crate::record::{Revision, encode_version_key, encode_version_value};
+use crate::headers::Headers;
+use crate::read::decode_live;
+use crate::record::{LiveHeader, Revision, encode_version_key, encode_version_value};
 use crate::source::Source;
-use crate::{HISTORY, LIVE, VERSIONS};
+use crate::{HISTORY, LIVE, StoreError, VERSIONS};
 
 /// Changes of the tables `live`, `history` and `versions` over an engine that does not change
 /// meanwhile.
-pub(crate) struct Pending {
+pub(crate) struct Pending<'a> {
     engine: Arc<dyn Engine>,
+    /// What is remembered of the engine, without the changes.
+    headers: RefCell<&'a mut Headers>,
     /// Taken at the first scan.
     view: OnceCell<Arc<dyn View>>,
     /// The record of each key that changed; `None` if it was deleted.
@@ -26,10 +30,11 @@ pub(crate) struct Pending {
     versions: BTreeMap<Bytes, Option<Bytes>>,
 }
 
-impl Pending {
-    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+impl<'a> Pending<'a> {
+    pub(crate) fn new(engine: Arc<dyn Engine>, headers: &'a mut Headers) -> Self {
         Self {
             engine,
+            headers: RefCell::new(headers),
             view: OnceCell::new(),
             live: BTreeMap::new(),
             history: Vec::new(),
@@ -66,8 +71,14 @@ impl Pending {
         self.versions.insert(row.0, row.1);
     }
 
-    /// Appends all changes to `batch`.
-    pub(crate) fn write(self, batch: &mut WriteBatch) {
+    /// Appends all changes to `batch`, and remembers the headers as they are after it: if the batch
+    /// cannot be written then, they must not be used any more.
+    pub(crate) fn write(self, batch: &mut WriteBatch) -> Result<(), StoreError> {
+        let headers = self.headers.into_inner();
+        for (key, record) in &self.live {
+            let header = record.as_ref().map(|record| decode_live(key, record)).transpose()?;
+            headers.set(key, header);
+        }
         for (revision, record) in self.history {
             batch.put(HISTORY, revision.to_key().to_vec(), record);
         }
@@ -79,6 +90,7 @@ impl Pending {
                 }
             }
         }
+        Ok(())
     }
 
     fn view(&self) -> Result<&dyn View, StorageError> {
@@ -89,12 +101,12 @@ impl Pending {
         Ok(&**self.view.get_or_init(|| view))
     }
 
-    fn merged<'a>(
-        &'a self,
+    fn merged<'s>(
+        &'s self,
         table: Table,
-        changes: &'a BTreeMap<Bytes, Option<Bytes>>,
+        changes: &'s BTreeMap<Bytes, Option<Bytes>>,
         range: &KeyRange,
-    ) -> Result<Scan<'a>, StorageError> {
+    ) -> Result<Scan<'s>, StorageError> {
         let below = self.view()?.scan(table, range, Direction::Forward);
         let end = match &range.end {
             // `BTreeMap::range` panics on a range that ends before it starts.
@@ -110,12 +122,25 @@ impl Pending {
     }
 }
 
-impl Source for Pending {
+impl Source for Pending<'_> {
     fn live(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
         match self.live.get(key) {
             Some(record) => Ok(record.clone()),
             None => self.engine.get(LIVE, key),
         }
+    }
+
+    fn live_header(&self, key: &[u8]) -> Result<Option<LiveHeader>, StoreError> {
+        let decode = |record: &Bytes| decode_live(key, record);
+        if let Some(record) = self.live.get(key) {
+            return record.as_ref().map(decode).transpose();
+        }
+        if let Some(header) = self.headers.borrow().get(key) {
+            return Ok(header);
+        }
+        let header = self.engine.get(LIVE, key)?.as_ref().map(decode).transpose()?;
+        self.headers.borrow_mut().set(key, header);
+        Ok(header)
     }
 
     fn live_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {

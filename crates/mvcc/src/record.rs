@@ -85,6 +85,11 @@ impl LiveHeader {
         record.slice(self.value_start..)
     }
 
+    /// What the API shows of this version besides its key and value, which are left empty.
+    pub(crate) fn without_value(&self) -> KeyValue {
+        key_value(Bytes::new(), self.revision.main, self.attributes, Bytes::new())
+    }
+
     /// The whole of `record`, from which this header was decoded, as the API shows it.
     pub(crate) fn key_value(&self, key: Bytes, record: &Bytes) -> KeyValue {
         key_value(key, self.revision.main, self.attributes, self.value(record))

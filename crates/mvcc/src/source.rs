@@ -5,13 +5,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate_storage::{Direction, KeyRange, Scan, StorageError, View};
 
-use crate::record::Revision;
-use crate::{HISTORY, LIVE, VERSIONS};
+use crate::read::decode_live;
+use crate::record::{LiveHeader, Revision};
+use crate::{HISTORY, LIVE, StoreError, VERSIONS};
 
 /// Reads records of one moment.
 pub(crate) trait Source {
     /// The record of a key in `live`.
     fn live(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError>;
+
+    /// The record of a key in `live` without its value.
+    fn live_header(&self, key: &[u8]) -> Result<Option<LiveHeader>, StoreError> {
+        match self.live(key)? {
+            Some(record) => decode_live(key, &record).map(Some),
+            None => Ok(None),
+        }
+    }
 
     /// The records of a range of `live`, in key order.
     fn live_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError>;

@@ -8,9 +8,10 @@ use quorate_kv_api::{
     Command as KvCommand, DeleteRangeResponse, KvError, PutResponse, TxnResponse,
 };
 use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
-use quorate_types::{CommandId, LogPosition};
+use quorate_types::{ByteSize, CommandId, LogPosition};
 
 use crate::execute::execute;
+use crate::headers::{HEADERS_SIZE, Headers};
 use crate::meta::{self, FORMAT_KEY, HEAD_KEY, Head, MEMBERSHIP_KEY};
 use crate::pending::Pending;
 use crate::reader::{Reader, Shared};
@@ -66,6 +67,9 @@ pub struct Store {
     head: Head,
     membership: Bytes,
     sessions: Sessions,
+    /// What the engine holds of the keys used last. A snapshot replaces the engine's content, so
+    /// everything is forgotten then.
+    headers: Headers,
     /// The first failure. What the tables hold is unknown after it.
     failure: Option<Arc<StoreError>>,
 }
@@ -91,8 +95,21 @@ impl Store {
             head: derived.head,
             membership: derived.membership,
             sessions: derived.sessions,
+            headers: Headers::new(HEADERS_SIZE),
             failure: None,
         })
+    }
+
+    /// Bounds the memory for the versions of the keys used last, of 224 bytes at most for each; keys
+    /// of more than 128 bytes are never kept there. It saves lookups in the engine, and no result depends on it.
+    ///
+    /// Default 32 MiB; from 0 (every put looks its key up) to any size, rounded down to 896 bytes
+    /// times a power of two. What was remembered
+    /// before is forgotten.
+    #[must_use]
+    pub fn with_headers_size(mut self, size: ByteSize) -> Self {
+        self.headers = Headers::new(size);
+        self
     }
 
     /// The last log entry applied. It is durable only after a flush of the engine.
@@ -150,7 +167,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut head = self.head;
         let mut membership = None;
-        let mut pending = Pending::new(self.engine().clone());
+        let mut pending = Pending::new(self.shared.engine().clone(), &mut self.headers);
         for entry in entries {
             if entry.position.index <= self.head.applied.index {
                 continue;
@@ -168,7 +185,7 @@ impl Store {
             return Ok(());
         }
         let mut batch = WriteBatch::new();
-        pending.write(&mut batch);
+        pending.write(&mut batch)?;
         self.sessions.write_touched(&mut batch);
         if let Some(membership) = membership {
             batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
@@ -208,6 +225,7 @@ impl Store {
         self.head = derived.head;
         self.membership = derived.membership;
         self.sessions = derived.sessions;
+        self.headers.clear();
         self.shared.begin(self.head.revision);
         self.shared.publish(&self.head);
         Ok(())
@@ -222,6 +240,7 @@ impl Store {
 
     fn stop(&mut self, failure: StoreError) -> StoreError {
         self.failure = Some(Arc::new(failure.clone()));
+        self.headers.clear();
         failure
     }
 }
@@ -265,7 +284,7 @@ fn advance(head: &mut Head, position: LogPosition) {
 }
 
 fn apply_command(
-    pending: &mut Pending,
+    pending: &mut Pending<'_>,
     head: &mut Head,
     payload: &Bytes,
 ) -> Result<Result<Response, KvError>, StoreError> {

@@ -71,9 +71,17 @@ fn evaluate(
 
 /// Whether every key of a compare satisfies it.
 fn holds(source: &dyn Source, compare: &Compare) -> Result<bool, StoreError> {
+    let span = compare.span();
+    let is_value = compare.target == i32::from(CompareTarget::Value);
+    if let KeySpan::Key(key) = &span
+        && !is_value
+    {
+        let kv = source.live_header(key)?.map(|header| header.without_value()).unwrap_or_default();
+        return Ok(holds_for(compare, &kv));
+    }
     let mut is_missing = true;
     let mut all_hold = true;
-    visit_current(source, &compare.span(), |key, record| {
+    visit_current(source, &span, |key, record| {
         is_missing = false;
         let kv = decode_live(&key, &record)?.key_value(key, &record);
         all_hold = holds_for(compare, &kv);
@@ -81,7 +89,6 @@ fn holds(source: &dyn Source, compare: &Compare) -> Result<bool, StoreError> {
     })?;
     if is_missing {
         // A missing value is not the empty value.
-        let is_value = compare.target == i32::from(CompareTarget::Value);
         return Ok(!is_value && holds_for(compare, &KeyValue::default()));
     }
     Ok(all_hold)

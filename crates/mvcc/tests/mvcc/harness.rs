@@ -64,6 +64,16 @@ impl Single {
         Self { engine, store, next: 1 }
     }
 
+    /// The number of the next command and of its entry.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Numbers the next command and its entry anew.
+    pub(crate) fn skip_to(&mut self, next: u64) {
+        self.next = next;
+    }
+
     pub(crate) fn apply(&mut self, command: impl Into<KvCommand>) -> Result<Response, KvError> {
         let entry = entry(self.next, vec![numbered(self.next, &command.into())]);
         self.next += 1;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost::Message;
 use quorate_kv_api::{Command as KvCommand, PutRequest, RangeRequest};
 use quorate_mvcc::{Entry, Outcome, RequestError, Store};
-use quorate_types::LogIndex;
+use quorate_types::{ByteSize, LogIndex};
 
 use crate::generate::{any_command, command, config, range, read_txn};
 use crate::harness::{dump, engine, entry, hash, id, numbered, open};
@@ -125,6 +125,27 @@ proptest! {
             results.push((outcomes, dump(&engine), hash(&store, 0)));
         }
         prop_assert_eq!(&results[0], &results[1]);
+    }
+
+    #[test]
+    fn remembered_versions_do_not_matter(
+        commands in prop::collection::vec(any_command(), 1..60),
+        (per_entry, per_run) in (lengths(), lengths()),
+    ) {
+        let entries = pack(&commands, &per_entry);
+        let mut results = Vec::new();
+        // Nothing, one row, and all keys.
+        for size in [Some(0), Some(1_000), None] {
+            let engine = engine();
+            let mut store = open(&engine);
+            if let Some(size) = size {
+                store = store.with_headers_size(ByteSize::new(size));
+            }
+            let outcomes = apply_in_runs(&mut store, &entries, &per_run);
+            results.push((outcomes, dump(&engine), hash(&store, 0)));
+        }
+        prop_assert_eq!(&results[0], &results[1]);
+        prop_assert_eq!(&results[0], &results[2]);
     }
 
     #[test]

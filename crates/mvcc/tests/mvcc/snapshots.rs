@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use quorate_kv_api::{Command as KvCommand, PutRequest, RangeRequest};
+use quorate_kv_api::{Command as KvCommand, DeleteRangeRequest, PutRequest, RangeRequest};
 use quorate_mvcc::{SnapshotReader, StagedSnapshot, Store, StoreError};
 
 use crate::generate::{command, config};
@@ -138,6 +138,29 @@ fn blocks_of_two_snapshots_do_not_mix() {
     let mixed: Vec<Bytes> = [&first[..3], &second[3..]].concat();
     let error = stage(&Single::new().store, &mixed).err();
     assert!(matches!(error, Some(StoreError::MalformedSnapshot { .. })), "{error:?}");
+}
+
+#[test]
+fn what_was_remembered_before_is_forgotten() {
+    let put = |single: &mut Single, keys: &[&'static str]| {
+        for key in keys {
+            single.apply(PutRequest::new(*key, "v")).expect("puts are accepted");
+        }
+    };
+    let mut from = Single::new();
+    put(&mut from, &["a", "b", "b", "c"]);
+    from.apply(DeleteRangeRequest { key: "c".into(), ..DeleteRangeRequest::default() }).unwrap();
+    let mut to = Single::new();
+    // Here `b` has one version and is remembered as such; `a` is remembered as absent.
+    put(&mut to, &["b", "c", "a"]);
+    to.apply(DeleteRangeRequest { key: "a".into(), ..DeleteRangeRequest::default() }).unwrap();
+    let staged = stage(&to.store, &blocks(from.store.snapshot().unwrap())).unwrap();
+    to.store.install(staged).unwrap();
+    to.skip_to(from.next());
+    for single in [&mut from, &mut to] {
+        put(single, &["a", "b", "c"]);
+    }
+    assert_eq!(dump(&to.engine), dump(&from.engine));
 }
 
 #[test]
