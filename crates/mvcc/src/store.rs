@@ -100,9 +100,9 @@ impl Store {
         })
     }
 
-    /// Bounds the memory for the versions of the keys used last, of 224 bytes at most for each; keys
-    /// of more than 128 bytes are never kept there. It saves lookups in the engine, and no result
-    /// depends on it.
+    /// Bounds the memory for the versions of the keys used last, of 224 bytes at most for each.
+    /// Keys of more than 128 bytes are never kept there. It saves lookups in the engine, and no
+    /// result depends on it.
     ///
     /// Default 32 MiB; from 0 (every put looks its key up) to any size, rounded down to 896 bytes
     /// times a power of two. What was remembered
