@@ -26,7 +26,8 @@ pub(crate) enum Part {
     Other,
 }
 
-/// What the state machine answers to a command: its name, where it stood in the log, and what it did.
+/// What the state machine answers to a command: its name, where it stood in the log, and what it
+/// did.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Answer {
     pub(crate) id: CommandId,

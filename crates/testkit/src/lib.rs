@@ -1,9 +1,10 @@
 //! A deterministic simulator of whole Quorate clusters, with faults and checkers.
 //!
 //! One thread and one virtual time run the production code of every member: consensus
-//! ([`quorate_raft_node::core::Core`]), recovery ([`quorate_raft_node::recover`]) and the state machine, on memory stores
-//! that lose on command what was not durable. The simulator takes the place of the threads, disks, clocks and the network
-//! only. A seed decides everything, so a run that finds a bug can be repeated as often as needed.
+//! ([`quorate_raft_node::core::Core`]), recovery ([`quorate_raft_node::recover`]) and the state
+//! machine, on memory stores that lose on command what was not durable. The simulator takes the
+//! place of the threads, disks, clocks and the network only. A seed decides everything, so a run
+//! that finds a bug can be repeated as often as needed.
 //!
 //! ```
 //! use quorate_testkit::{Options, run_seed};
@@ -13,8 +14,9 @@
 //! # Ok::<(), Box<quorate_testkit::Failure>>(())
 //! ```
 //!
-//! The promises are checked by what the simulator knows and no member can know: what is truly durable, what every other
-//! member applied, who was told what and when. [`Sabotage`] builds bugs in, to show that the checkers find them.
+//! The promises are checked by what the simulator knows and no member can know: what is truly
+//! durable, what every other member applied, who was told what and when. [`Sabotage`] builds bugs
+//! in, to show that the checkers find them.
 
 mod checkers;
 mod effect;

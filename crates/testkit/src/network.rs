@@ -114,7 +114,8 @@ impl Links {
         if link.holds == 0 { std::mem::take(&mut link.held) } else { Vec::new() }
     }
 
-    /// Ends all noise and all cuts. Messages held are lost, like those of a connection that was given up.
+    /// Ends all noise and all cuts. Messages held are lost, like those of a connection that was
+    /// given up.
     pub(crate) fn heal(&mut self) {
         self.healed = true;
         for link in &mut self.links {

@@ -1,7 +1,7 @@
 //! What a run does, in full: the cluster, its limits, the noise, every fault and every operation.
 //!
-//! A plan is made from a seed by [`Plan::from_seed`], and the simulator takes nothing but a plan. So a plan can be
-//! printed, changed and run again.
+//! A plan is made from a seed by [`Plan::from_seed`], and the simulator takes nothing but a plan.
+//! So a plan can be printed, changed and run again.
 
 mod faults;
 mod generate;

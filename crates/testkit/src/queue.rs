@@ -9,8 +9,8 @@ use quorate_types::{Instant, LogPosition, MemberId};
 
 use crate::rng::{Purpose, rng};
 
-/// Something that happens. Members are given by their places, lives by their numbers: what was meant for an earlier
-/// life of a member is dropped.
+/// Something that happens. Members are given by their places, lives by their numbers: what was
+/// meant for an earlier life of a member is dropped.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A client calls.

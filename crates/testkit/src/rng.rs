@@ -1,7 +1,8 @@
 //! Independent streams of random numbers, all derived from one seed.
 //!
-//! Every number is a function of (seed, purpose, entity, counter). What one part of a simulation draws therefore never
-//! moves what another part gets: without one fault, the noise of every link and disk stays as it was.
+//! Every number is a function of (seed, purpose, entity, counter). What one part of a simulation
+//! draws therefore never moves what another part gets: without one fault, the noise of every link
+//! and disk stays as it was.
 
 use std::time::Duration;
 
@@ -87,7 +88,8 @@ impl Stream {
         Duration::from_nanos(self.between(nanos(first), nanos(last)))
     }
 
-    /// A time from `base` on that is mostly short and seldom very long: each doubling is half as probable.
+    /// A time from `base` on that is mostly short and seldom very long: each doubling is half as
+    /// probable.
     pub fn long_tail(&mut self, base: Duration, limit: Duration) -> Duration {
         let doublings = self.draw().trailing_zeros().min(20);
         let long = Duration::from_nanos(nanos(base).saturating_mul(1 << doublings));

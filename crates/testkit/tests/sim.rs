@@ -16,7 +16,7 @@ fn run(first: u64, count: u64, options: &Options) -> Counts {
                 return;
             }
             match run_seed(seed, options) {
-                Ok(report) => counts.lock().unwrap().add(&report.counts),
+                Ok(report) => counts.lock().expect("no thread panics here").add(&report.counts),
                 Err(failure) => panic!("{failure}"),
             }
         }
@@ -24,7 +24,7 @@ fn run(first: u64, count: u64, options: &Options) -> Counts {
     std::thread::scope(|scope| [scope.spawn(work), scope.spawn(work)].map(|thread| thread.join()))
         .into_iter()
         .for_each(|joined| joined.expect("no seed breaks a promise"));
-    counts.into_inner().unwrap()
+    counts.into_inner().expect("the threads were joined")
 }
 
 #[test]
@@ -133,7 +133,8 @@ fn check_seed(seed: u64) {
     }
 }
 
-/// A member became leader when every command in its queue had expired, and proposed nothing: a panic.
+/// A member became leader when every command in its queue had expired, and proposed nothing: a
+/// panic.
 #[test]
 fn seed_6_a_leader_whose_callers_gave_up() {
     check_seed(6);

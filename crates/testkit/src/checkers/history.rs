@@ -1,7 +1,7 @@
 //! What clients saw, compared with the log that was applied.
 //!
-//! Answers carry revisions, so no search is needed: a sweep over time checks the order, a replay of the changes checks
-//! what reads found.
+//! Answers carry revisions, so no search is needed: a sweep over time checks the order, a replay of
+//! the changes checks what reads found.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,8 @@ pub(crate) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Viol
     check_reads(history, applied)
 }
 
-/// The command that each call became, if it took effect. No call becomes two, and nothing comes from nowhere.
+/// The command that each call became, if it took effect. No call becomes two, and nothing comes
+/// from nowhere.
 fn ids_of_payloads<'a>(
     history: &'a [Record],
     applied: &AppliedLog,

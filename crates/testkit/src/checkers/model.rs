@@ -1,7 +1,7 @@
 //! The key-value store as a simple model: what the applied log must lead to.
 //!
-//! Independent of the store under test: one map of keys, one list of changes, and the rule that a command is applied
-//! once. It knows the requests that the workload makes.
+//! Independent of the store under test: one map of keys, one list of changes, and the rule that a
+//! command is applied once. It knows the requests that the workload makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

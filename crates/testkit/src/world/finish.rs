@@ -155,8 +155,8 @@ const STEP: Duration = Duration::from_millis(50);
 /// How long the recovery may take: many election timeouts.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
 
-/// How long one of the calls waits that show the recovery. Some get no answer: one that a snapshot brought to its own
-/// member, applied already.
+/// How long one of the calls waits that show the recovery. Some get no answer: one that a snapshot
+/// brought to its own member, applied already.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Calls that may still be open when faults end; older ones were answered by their deadlines.
