@@ -78,6 +78,8 @@ pub(crate) struct Running {
     pub(crate) staged_count: u64,
     /// Whether a snapshot is being received.
     pub(crate) receiving: bool,
+    /// Whether the core holds its appends back, because a snapshot replaces the state.
+    pub(crate) replacing: bool,
 }
 
 /// Work for the log thread.

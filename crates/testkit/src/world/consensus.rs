@@ -1,7 +1,7 @@
 //! The consensus thread of a member: it runs the core and hands out what the core decided.
 
 use quorate_raft_node::core::{Input, Outbound, Outputs, SnapshotOrder};
-use quorate_types::Instant;
+use quorate_types::{Instant, LogIndex};
 
 use super::World;
 use crate::checkers::consensus::Holdings;
@@ -117,6 +117,9 @@ impl World<'_> {
     fn look(&mut self, place: usize, outputs: &Outputs<Ticket, Answer>) -> Result<(), Violation> {
         let id = place as u64 + 1;
         let own = &mut self.holdings[place];
+        let member = &mut self.members[place];
+        let Some(running) = &mut member.running else { return Ok(()) };
+        running.replacing |= outputs.install.is_some();
         if let Some(install) = outputs.install {
             let reset = quorate_storage::LogBatch {
                 reset: Some(install.position),
@@ -125,11 +128,14 @@ impl World<'_> {
             own.issued.append(&reset);
         }
         for append in &outputs.appends {
+            running.replacing &= append.batch.reset.is_none();
             own.issued.append(&append.batch);
         }
-        let member = &mut self.members[place];
-        let Some(running) = &member.running else { return Ok(()) };
-        let probe = running.core.probe();
+        let mut probe = running.core.probe();
+        if running.replacing {
+            // What follows the snapshot comes with the appends that are held back.
+            probe.commit = probe.commit.min(LogIndex::new(own.issued.last()));
+        }
         let was_leader = (member.last.leads, member.last.term);
         let seen = self.consensus.look(id, &probe, &mut member.last, &self.holdings);
         if member.last.leads && was_leader != (true, member.last.term) {

@@ -89,6 +89,7 @@ impl World<'_> {
             staged: BTreeMap::new(),
             staged_count: 0,
             receiving: false,
+            replacing: false,
         })
     }
 
