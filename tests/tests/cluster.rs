@@ -3,6 +3,7 @@
 mod cluster {
     mod failure;
     mod full_disk;
+    mod golden;
     mod group;
     mod networks;
     mod opening;
