@@ -1,7 +1,7 @@
 //! Data folders that earlier versions wrote can still be opened.
 //!
-//! `tests/golden/format-1` was written by the first version: 20 keys put, one deleted, closed, opened,
-//! one transaction, killed. RocksDB's own diaries and options were left out.
+//! `tests/golden/format-1` was written by the first version: 20 keys put, one deleted, closed,
+//! opened, one transaction, killed. RocksDB's own diaries and options were left out.
 
 use std::fs;
 use std::path::Path;
