@@ -16,7 +16,6 @@ pub mod hub;
 mod limits;
 mod mailbox;
 mod notices;
-mod random;
 mod seam;
 pub mod tcp;
 mod threads;

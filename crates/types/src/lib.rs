@@ -6,11 +6,13 @@
 mod command;
 mod ids;
 mod log;
+mod random;
 mod size;
 mod time;
 
 pub use command::CommandId;
 pub use ids::{ClusterId, MemberId};
 pub use log::{LogIndex, LogPosition, Term};
+pub use random::SplitMix64;
 pub use size::ByteSize;
 pub use time::Instant;

@@ -15,7 +15,6 @@ mod convert;
 mod messages;
 mod outputs;
 mod proposals;
-mod random;
 mod reads;
 mod ready;
 mod requests;
@@ -25,7 +24,7 @@ mod tail;
 use std::collections::BTreeMap;
 
 use quorate_storage::{HardState, LogEntry, LogState};
-use quorate_types::{Instant, LogIndex, LogPosition, MemberId, Term};
+use quorate_types::{Instant, LogIndex, LogPosition, MemberId, SplitMix64, Term};
 use raft::eraftpb::Entry;
 use raft::{GetEntriesContext, RawNode, StateRole};
 use thiserror::Error;
@@ -38,7 +37,6 @@ pub use self::outputs::{
 
 use self::appends::Appends;
 use self::proposals::Proposals;
-use self::random::SplitMix64;
 use self::reads::Reads;
 use self::snapshots::Snapshots;
 use self::tail::Tail;
@@ -357,7 +355,8 @@ impl<T, R> Core<T, R> {
     /// [`raft_config`].
     fn draw_election_timeout(&mut self) {
         let base = self.tuning.election_ticks();
-        self.raw.raft.set_randomized_election_timeout(base + self.random.below(base));
+        let extra = self.random.below(base as u64) as usize;
+        self.raw.raft.set_randomized_election_timeout(base + extra);
     }
 
     /// The `raft` crate 0.7.0 may set a peer's next index to or below its matched index when a

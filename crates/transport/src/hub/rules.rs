@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_types::MemberId;
+use quorate_types::{MemberId, SplitMix64};
 
 use crate::TransportError;
-use crate::random::SplitMix64;
 
 /// One million: the certain probability.
 pub const PPM: u32 = 1_000_000;

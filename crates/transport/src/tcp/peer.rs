@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use quorate_types::MemberId;
+use quorate_types::{MemberId, SplitMix64};
 
 use super::config::{PEER_COUNT_MAX, TcpConfig};
 use super::connection::Connection;
@@ -15,7 +15,6 @@ use super::shared::{Shared, malformed_from, unreachable};
 use super::wire::{FrameKind, StreamKind};
 use crate::TransportError;
 use crate::mailbox::{Batch, Mailbox, Wake, count};
-use crate::random::SplitMix64;
 
 /// A peer with an address. One writer thread serves it until it is forgotten.
 pub(super) struct Peer {

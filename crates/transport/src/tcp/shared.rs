@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use quorate_types::MemberId;
+use quorate_types::{MemberId, SplitMix64};
 
 use super::config::TcpConfig;
 use super::connection::{Connection, Registry, Stop, dial};
@@ -17,7 +17,6 @@ use super::stats::Counters;
 use super::wire::{ANSWER_SIZE, Answer, AnswerCode, Hello, StreamKind};
 use crate::mailbox::{Batch, Letter, Mailbox, Pushed, Wake, count};
 use crate::notices::NoticeLimit;
-use crate::random::SplitMix64;
 use crate::threads::ThreadGroup;
 use crate::{Inbox, TransportError};
 
