@@ -53,7 +53,11 @@ impl LogMirror {
     }
 
     pub(crate) fn purge(&mut self, through: LogPosition) {
-        let count = through.index.get().saturating_sub(self.start.index.get());
+        if through.index <= self.start.index {
+            // A snapshot that was accepted since has replaced what was to be purged.
+            return;
+        }
+        let count = through.index.get() - self.start.index.get();
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.terms.len());
         self.terms.drain(..count);
         self.start = through;
