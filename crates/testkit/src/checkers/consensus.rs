@@ -176,7 +176,11 @@ impl Consensus {
         own: &Holdings,
     ) -> Result<(), Violation> {
         match message.kind {
-            APPEND_RESPONSE if !message.reject => {
+            // An answer to the leader of an earlier term may name entries that the leader of this
+            // durable term has replaced before they were written: that equals having written both.
+            APPEND_RESPONSE
+                if !message.reject && message.term >= own.durable.hard_state.term.get() =>
+            {
                 let last = own.durable.last().max(own.durable_applied);
                 Violation::unless(message.index <= last, "answer-durable", || {
                     let index = message.index;

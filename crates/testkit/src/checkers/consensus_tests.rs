@@ -166,6 +166,7 @@ fn votes_and_acknowledgements_are_durable_before_they_are_told() {
     let answer = |index| RaftPeek { index, ..vote(APPEND_RESPONSE, 2, 3) };
     assert_eq!(check(answer(1)), None);
     assert_eq!(check(answer(2)), Some("answer-durable"));
+    assert_eq!(check(RaftPeek { term: 1, ..answer(2) }), None);
 }
 
 #[test]
