@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use quorate::{Client, Error, Pending};
 
 use crate::error::BenchError;
-use crate::random::Random;
+use quorate_types::SplitMix64;
 
 /// Durations in nanoseconds.
 pub(crate) type Latencies = Histogram<u64>;
@@ -116,7 +116,7 @@ pub(crate) fn run<T, M>(
 ) -> Result<Outcome, BenchError>
 where
     T: Unpin,
-    M: Fn(&Client, &mut Random) -> Pending<T> + Sync,
+    M: Fn(&Client, &mut SplitMix64) -> Pending<T> + Sync,
 {
     let workers = match load.style {
         Style::Threads => load.callers,
@@ -155,20 +155,20 @@ fn sleep_until(time: Instant) {
 /// One caller: which handle it uses, and its own random numbers.
 struct Caller<'a> {
     client: &'a Client,
-    random: Random,
+    random: SplitMix64,
 }
 
 impl<'a> Caller<'a> {
     fn new(load: &Load<'a>, index: u32) -> Self {
         let client = &load.clients[index as usize % load.clients.len()];
-        Self { client, random: Random::new(u64::from(index)) }
+        Self { client, random: SplitMix64::new(u64::from(index)) }
     }
 }
 
 /// Callers that block; there is one in each thread.
 fn block<T>(
     callers: Vec<Caller<'_>>,
-    make: &impl Fn(&Client, &mut Random) -> Pending<T>,
+    make: &impl Fn(&Client, &mut SplitMix64) -> Pending<T>,
     window: Window,
 ) -> Outcome {
     let mut outcome = Outcome::new();
@@ -218,7 +218,7 @@ impl Wake for Wakeup {
 impl<'a, T, M> Executor<'a, T, M>
 where
     T: Unpin,
-    M: Fn(&Client, &mut Random) -> Pending<T>,
+    M: Fn(&Client, &mut SplitMix64) -> Pending<T>,
 {
     fn new(callers: Vec<Caller<'a>>, make: &'a M, window: Window) -> Self {
         let (sender, woken) = channel();

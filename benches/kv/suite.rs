@@ -15,8 +15,9 @@ use crate::error::BenchError;
 use crate::load::{Load, Outcome, run as run_load};
 use crate::options::Options;
 use crate::process::{FileSystem, cpu_time};
-use crate::random::Random;
+use crate::random::random_bytes;
 use crate::report::{CaseResult, Report};
+use quorate_types::SplitMix64;
 
 /// Measures everything that the options ask for, and prints it.
 pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
@@ -129,25 +130,27 @@ fn drive(
     value_size: usize,
 ) -> Result<(Outcome, Option<Duration>), BenchError> {
     // A few values in turn: making a new one for each put would be measured too.
-    let mut random = Random::new(VALUES_SEED);
-    let values: Vec<Bytes> = (0..VALUES_COUNT).map(|_| random.bytes(value_size).into()).collect();
+    let mut random = SplitMix64::new(VALUES_SEED);
+    let values: Vec<Bytes> =
+        (0..VALUES_COUNT).map(|_| random_bytes(&mut random, value_size).into()).collect();
     let (mut start, mut end) = (None, None);
     let (on_start, on_end) = (|| start = cpu_time(), || end = cpu_time());
     let outcome = match request {
         RequestKind::Put => {
-            let put = |client: &Client, random: &mut Random| {
+            let put = |client: &Client, random: &mut SplitMix64| {
                 let value = values[random.below(VALUES_COUNT) as usize].clone();
                 client.put(key(random.below(KEYS_COUNT)), value)
             };
             run_load(load, &put, on_start, on_end)?
         }
         RequestKind::Get => {
-            let get =
-                |client: &Client, random: &mut Random| client.get(key(random.below(KEYS_COUNT)));
+            let get = |client: &Client, random: &mut SplitMix64| {
+                client.get(key(random.below(KEYS_COUNT)))
+            };
             run_load(load, &get, on_start, on_end)?
         }
         RequestKind::Local => {
-            let get = |client: &Client, random: &mut Random| {
+            let get = |client: &Client, random: &mut SplitMix64| {
                 client.range(Range::key(key(random.below(KEYS_COUNT))).local())
             };
             run_load(load, &get, on_start, on_end)?
@@ -161,7 +164,7 @@ fn drive(
 fn fill(members: &Members, case: Case, value_size: usize) -> Result<(), BenchError> {
     let failed = |source| BenchError::Request { case: format!("the data of {case}"), source };
     let clients = members.clients(At::Leader);
-    let value = Bytes::from(Random::new(VALUES_SEED).bytes(value_size));
+    let value = Bytes::from(random_bytes(&mut SplitMix64::new(VALUES_SEED), value_size));
     let mut under_way = VecDeque::new();
     for number in 0..KEYS_COUNT {
         if under_way.len() >= FILL_UNDER_WAY_MAX {
@@ -178,7 +181,7 @@ fn fill(members: &Members, case: Case, value_size: usize) -> Result<(), BenchErr
 
 /// Sixteen bytes, in an order that is not that of the numbers.
 fn key(number: u64) -> String {
-    format!("{:016x}", Random::new(number).next())
+    format!("{:016x}", SplitMix64::new(number).draw())
 }
 
 /// Random keys, so that the benchmark's working set exceeds the processor's caches but not the
