@@ -1,98 +1,49 @@
-//! Runs simulations from the command line.
-//!
-//! ```text
-//! simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--sabotage NAME] [--trace]
-//! simulate determinism --seeds 0..20 [--members N] [--time 60s]
-//! ```
+//! `simulate run`: many seeds, each checked.
 
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
-use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quorate_testkit::{Counts, Failure, Options, Sabotage, run_seed};
 
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match parse(&arguments) {
-        Ok(request) => match request.command {
-            Command::Run => run(&request),
-            Command::Determinism => determinism(&request),
-        },
-        Err(problem) => say(&format!("{problem}\n\n{USAGE}")).map(|()| false),
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) | Err(_) => ExitCode::FAILURE,
-    }
-}
+use crate::arguments::{self, Words};
+use crate::say;
 
 struct Request {
-    command: Command,
     seeds: Range<u64>,
     threads: usize,
     trace: bool,
     options: Options,
 }
 
-enum Command {
-    Run,
-    Determinism,
+/// Carries out the command; returns whether no promise was broken.
+pub(crate) fn main(words: Words) -> Result<io::Result<bool>, String> {
+    Ok(run(&parse(words)?))
 }
 
-fn parse(arguments: &[String]) -> Result<Request, String> {
-    let mut words = arguments.iter();
-    let command = match words.next().map(String::as_str) {
-        Some("run") => Command::Run,
-        Some("determinism") => Command::Determinism,
-        _ => return Err("say `run` or `determinism`".to_owned()),
-    };
+fn parse(mut words: Words) -> Result<Request, String> {
     let mut request =
-        Request { command, seeds: 0..200, threads: 1, trace: false, options: Options::default() };
+        Request { seeds: 0..200, threads: 1, trace: false, options: Options::default() };
     while let Some(word) = words.next() {
-        if word == "--trace" {
-            request.trace = true;
-            continue;
-        }
-        let value = words.next().ok_or(format!("{word} needs a value"))?;
-        let bad = || format!("{word} cannot be {value}");
         match word.as_str() {
-            "--seeds" => request.seeds = parse_seeds(value).ok_or_else(bad)?,
+            "--trace" => request.trace = true,
+            "--seeds" => request.seeds = words.parse(&word, arguments::seeds)?,
             "--members" => {
-                request.options.members =
-                    Some(value.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?);
+                request.options.members = Some(words.parse(&word, arguments::positive)?);
             }
-            "--time" => request.options.duration = Some(parse_time(value).ok_or_else(bad)?),
-            "--threads" => {
-                request.threads = value.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?
-            }
-            "--sabotage" => {
-                let named = |sabotage: &Sabotage| format!("{sabotage:?}") == *value;
-                request.options.sabotage =
-                    Some(Sabotage::ALL.into_iter().find(named).ok_or_else(bad)?);
-            }
+            "--time" => request.options.duration = Some(words.parse(&word, arguments::time)?),
+            "--threads" => request.threads = words.parse(&word, arguments::positive)?,
+            "--sabotage" => request.options.sabotage = Some(words.parse(&word, sabotage)?),
             _ => return Err(format!("{word} is unknown")),
         }
     }
     Ok(request)
 }
 
-/// One seed, or those from one up to but without another.
-fn parse_seeds(text: &str) -> Option<Range<u64>> {
-    match text.split_once("..") {
-        Some((first, end)) => Some(first.parse().ok()?..end.parse().ok()?),
-        None => {
-            let count: u64 = text.parse().ok()?;
-            Some(count..count.checked_add(1)?)
-        }
-    }
-}
-
-fn parse_time(text: &str) -> Option<Duration> {
-    let seconds: u64 = text.strip_suffix('s').unwrap_or(text).parse().ok()?;
-    (seconds > 0).then(|| Duration::from_secs(seconds))
+fn sabotage(name: &str) -> Option<Sabotage> {
+    Sabotage::ALL.into_iter().find(|sabotage| format!("{sabotage:?}") == name)
 }
 
 /// What the threads of a run share.
@@ -176,33 +127,6 @@ fn summarize(sums: &Sums, begun: Instant) -> io::Result<()> {
         sums.counts.faults(),
     ))
 }
-
-fn determinism(request: &Request) -> io::Result<bool> {
-    for seed in request.seeds.clone() {
-        let first = run_seed(seed, &request.options);
-        let second = run_seed(seed, &request.options);
-        if first == second {
-            continue;
-        }
-        say(&format!("seed {seed} ran differently the second time"))?;
-        if let (Ok(first), Ok(second)) = (first, second) {
-            let pairs = first.checkpoints.iter().zip(&second.checkpoints);
-            let same = pairs.take_while(|(first, second)| first == second).count();
-            say(&format!("the first {same} checkpoints of 1,024 events are equal"))?;
-        }
-        return Ok(false);
-    }
-    say(&format!("{} seeds ran the same twice", request.seeds.end - request.seeds.start))?;
-    Ok(true)
-}
-
-fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
-}
-
-const USAGE: &str = "\
-simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--sabotage NAME] [--trace]
-simulate determinism --seeds 0..20 [--members N] [--time 60s]";
 
 /// How many of the newest events are shown before a violation.
 const LINES_AT_FAILURE: usize = 60;
