@@ -4,55 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::RwLock;
-use prost::Message as _;
 use quorate_kv_api::{
-    Command, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError, Limits,
-    PutRequest, PutResponse, RangeResponse, RequestOp, ResponseHeader, TxnRequest, TxnResponse,
-    prefix_end,
+    Command, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, PutRequest, PutResponse,
+    RangeResponse, RequestOp, TxnRequest, TxnResponse, prefix_end,
 };
-use quorate_mvcc::{Reader, RequestError, Response, StoreHash};
-use quorate_raft_node::driver::{Driver, StopCause};
-use quorate_types::{ClusterId, MemberId};
+use quorate_mvcc::StoreHash;
+use quorate_types::Instant;
 
-use crate::error::Error;
 use crate::pending::Pending;
 use crate::request::Range;
+use crate::seam::{Request, Response, Seam};
 use crate::status::Status;
-
-/// What consensus answers to a command.
-pub(crate) type Answer = Result<Response, KvError>;
-
-/// What all handles on one member share.
-pub(crate) struct Member {
-    pub(crate) name: String,
-    pub(crate) cluster_id: ClusterId,
-    pub(crate) member_id: MemberId,
-    pub(crate) driver: Driver<Answer>,
-    /// Taken when the member is closed, so that clients do not keep its store open.
-    pub(crate) reader: RwLock<Option<Reader>>,
-    pub(crate) limits: Limits,
-}
-
-impl Member {
-    /// The error for callers of a member that stopped.
-    pub(crate) fn stopped(&self) -> Error {
-        Error::Stopped(self.driver.stop_cause().unwrap_or(StopCause::Closed))
-    }
-
-    /// The state, unless the member was closed.
-    pub(crate) fn reader(&self) -> Result<Reader, Error> {
-        self.reader.read().clone().ok_or_else(|| self.stopped())
-    }
-
-    fn sign(&self, header: &mut Option<ResponseHeader>) {
-        if let Some(header) = header {
-            header.cluster_id = self.cluster_id.get();
-            header.member_id = self.member_id.get();
-            header.raft_term = self.driver.term().get();
-        }
-    }
-}
 
 /// A handle on one member. Cheap to clone, usable from any thread. Every call may be made on every
 /// member: a member that does not lead passes it on.
@@ -75,15 +37,21 @@ impl Member {
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) member: Arc<Member>,
-    pub(crate) timeout: Duration,
+    seam: Arc<dyn Seam>,
+    timeout: Duration,
 }
 
 impl Client {
+    /// A handle on the member behind a seam, with a request timeout. Applications get theirs from
+    /// [`Node::client`](crate::Node::client).
+    pub fn new(seam: Arc<dyn Seam>, timeout: Duration) -> Self {
+        Self { seam, timeout }
+    }
+
     /// The same handle with another request timeout.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { member: self.member.clone(), timeout }
+        Self { seam: self.seam.clone(), timeout }
     }
 
     /// Sets `key` to `value`. The key must not be empty; the value may be. Both together must fit
@@ -142,41 +110,41 @@ impl Client {
         if request.is_read_only() {
             return self.read_txn(request);
         }
-        self.write(request.into(), |response| match response {
-            Response::Txn(txn) => Some(txn),
-            _ => None,
-        })
+        self.write(request.into(), txn_response)
     }
 
     /// A hash over everything that happened in the store up to `revision`, 0 for now: equal on all
     /// members, and equal to etcd's `HashKV` for the same history. Reads the whole history of this
     /// member.
     pub fn hash(&self, revision: i64) -> Pending<StoreHash> {
-        let member = self.member.clone();
-        self.permitted(false, move || member.reader()?.hash(revision).map_err(error))
+        self.submit(Request::Hash(revision), |response| match response {
+            Response::Hash(hash) => Some(hash),
+            _ => None,
+        })
     }
 
     /// What this member looks like now. A member that stopped tells the cause.
     pub fn status(&self) -> Status {
-        Status::of(&self.member)
+        self.seam.status()
     }
 
-    fn write<T: HasHeader + 'static>(
-        &self,
-        command: Command,
-        pick: fn(Response) -> Option<T>,
-    ) -> Pending<T> {
-        if let Err(refused) = command.validate(&self.member.limits) {
-            return Pending::ready(Err(refused.into()));
+    /// The time as this member counts it, from any moment on: monotonic, and virtual in a
+    /// simulation. Application code that shall run in both asks here and sleeps with
+    /// [`Self::sleep`].
+    pub fn now(&self) -> Instant {
+        self.seam.now()
+    }
+
+    /// Blocks the calling thread for at least this long, in the time of [`Self::now`].
+    pub fn sleep(&self, duration: Duration) {
+        self.seam.sleep(duration);
+    }
+
+    fn write<T: 'static>(&self, command: Command, pick: fn(Response) -> Option<T>) -> Pending<T> {
+        match command.validate(self.seam.limits()) {
+            Ok(()) => self.submit(Request::Write(command), pick),
+            Err(refused) => Pending::ready(Err(refused.into())),
         }
-        let payload = command.encode_to_vec().into();
-        let completion = self.member.driver.propose(payload, self.timeout);
-        let member = self.member.clone();
-        Pending::new(&self.member, completion, move |answer: Answer| {
-            let mut response = pick(answer?).expect("a command is answered in kind");
-            member.sign(response.header_mut());
-            Ok(response)
-        })
     }
 
     fn read<T: 'static>(
@@ -185,76 +153,36 @@ impl Client {
         pick: impl FnOnce(RangeResponse) -> T + Send + 'static,
     ) -> Pending<T> {
         let Range { request } = range;
-        if let Err(refused) = request.validate(&self.member.limits) {
+        if let Err(refused) = request.validate(self.seam.limits()) {
             return Pending::ready(Err(refused.into()));
         }
-        let member = self.member.clone();
-        let local = request.serializable;
-        self.permitted(local, move || {
-            let mut response = member.reader()?.range(&request).map_err(error)?;
-            member.sign(&mut response.header);
-            Ok(pick(response))
+        self.submit(Request::Range(request), move |response| match response {
+            Response::Range(range) => Some(pick(range)),
+            _ => None,
         })
     }
 
     fn read_txn(&self, request: TxnRequest) -> Pending<TxnResponse> {
-        if let Err(refused) = request.validate(&self.member.limits) {
-            return Pending::ready(Err(refused.into()));
+        match request.validate(self.seam.limits()) {
+            Ok(()) => self.submit(Request::ReadTxn(request), txn_response),
+            Err(refused) => Pending::ready(Err(refused.into())),
         }
-        let member = self.member.clone();
-        let local = request.is_serializable();
-        self.permitted(local, move || {
-            let mut response = member.reader()?.txn(&request).map_err(error)?;
-            member.sign(&mut response.header);
-            Ok(response)
-        })
     }
 
-    /// Reads once a majority confirmed that this member may, or at once if `local`.
-    fn permitted<T: 'static>(
+    fn submit<T: 'static>(
         &self,
-        local: bool,
-        read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        request: Request,
+        pick: impl FnOnce(Response) -> Option<T> + Send + 'static,
     ) -> Pending<T> {
-        if !local {
-            let completion = self.member.driver.read(self.timeout);
-            return Pending::new(&self.member, completion, move |()| read());
-        }
-        if self.member.driver.stop_cause().is_some() {
-            return Pending::ready(Err(self.member.stopped()));
-        }
-        Pending::ready(read())
+        let pending = self.seam.submit(request, self.timeout);
+        pending.then(|response| Ok(pick(response).expect("a request is answered in kind")))
     }
 }
 
-fn error(error: RequestError) -> Error {
-    match error {
-        RequestError::Refused(cause) => Error::Refused(cause),
-        RequestError::Failed(cause) => Error::Store(cause),
-        other => unreachable!("no other kind of request error exists: {other}"),
-    }
-}
-
-/// Responses that carry a header to be completed.
-trait HasHeader {
-    fn header_mut(&mut self) -> &mut Option<ResponseHeader>;
-}
-
-impl HasHeader for PutResponse {
-    fn header_mut(&mut self) -> &mut Option<ResponseHeader> {
-        &mut self.header
-    }
-}
-
-impl HasHeader for DeleteRangeResponse {
-    fn header_mut(&mut self) -> &mut Option<ResponseHeader> {
-        &mut self.header
-    }
-}
-
-impl HasHeader for TxnResponse {
-    fn header_mut(&mut self) -> &mut Option<ResponseHeader> {
-        &mut self.header
+fn txn_response(response: Response) -> Option<TxnResponse> {
+    match response {
+        Response::Txn(txn) => Some(txn),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quorate_kv_api::KvError;
 use quorate_mvcc::StoreError;
+use quorate_raft_node::core::ProposeError;
 use quorate_raft_node::driver::{StartError, StopCause};
 use quorate_storage::StorageError;
 use quorate_transport::TransportError;
@@ -60,6 +61,16 @@ impl Error {
             Self::OutcomeUnknown | Self::Stopped(_) => true,
             Self::Refused(_) | Self::Overloaded | Self::TimedOut => false,
             Self::Store(cause) => cause.is_outcome_unknown(),
+        }
+    }
+}
+
+impl From<ProposeError> for Error {
+    fn from(cause: ProposeError) -> Self {
+        match cause {
+            ProposeError::Overloaded => Self::Overloaded,
+            ProposeError::TimedOut => Self::TimedOut,
+            _ => Self::OutcomeUnknown,
         }
     }
 }

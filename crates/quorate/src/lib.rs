@@ -45,10 +45,12 @@ mod data;
 mod error;
 mod identity;
 mod machine;
+mod member;
 mod memory;
 mod node;
 mod pending;
 mod request;
+pub mod seam;
 mod solitude;
 mod status;
 
@@ -76,4 +78,4 @@ pub use quorate_raft_node::driver::{StartError, StopCause};
 pub use quorate_raft_node::{MachineError, RecoveryError};
 pub use quorate_storage::StorageError;
 pub use quorate_transport::{self as transport, Transport, TransportError, hub};
-pub use quorate_types::{ByteSize, ClusterId, LogIndex, LogPosition, MemberId, Term};
+pub use quorate_types::{ByteSize, ClusterId, Instant, LogIndex, LogPosition, MemberId, Term};

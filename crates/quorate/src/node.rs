@@ -12,12 +12,13 @@ use quorate_transport::Transport;
 use quorate_transport::tcp::{TcpConfig, TcpTransport};
 use quorate_types::{ClusterId, MemberId};
 
-use crate::client::{Client, Member};
+use crate::client::Client;
 use crate::config::{Config, Network};
 use crate::data::{OpenData, Place};
 use crate::error::OpenError;
 use crate::identity::Identity;
 use crate::machine::KvMachine;
+use crate::member::{Member, Threads};
 use crate::solitude::Solitude;
 
 /// A member of a cluster, running in this process. Dropping it stops the member.
@@ -37,6 +38,7 @@ use crate::solitude::Solitude;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Node {
+    member: Arc<Member>,
     client: Client,
     election_timeout: Duration,
     /// Held until the member has stopped; the field order matters.
@@ -81,8 +83,9 @@ impl Node {
             reader: RwLock::new(Some(reader)),
             limits: config.limits,
         };
-        let client = Client { member: Arc::new(member), timeout: config.request_timeout };
-        Ok(Self { client, election_timeout: config.election_timeout, _place: place })
+        let member = Arc::new(member);
+        let client = Client::new(Arc::new(Threads(member.clone())), config.request_timeout);
+        Ok(Self { member, client, election_timeout: config.election_timeout, _place: place })
     }
 
     /// A handle to be kept elsewhere.
@@ -92,12 +95,12 @@ impl Node {
 
     /// The member's cluster.
     pub fn cluster_id(&self) -> ClusterId {
-        self.client.member.cluster_id
+        self.member.cluster_id
     }
 
     /// The member's id.
     pub fn member_id(&self) -> MemberId {
-        self.client.member.member_id
+        self.member.member_id
     }
 
     /// Asks that leadership move to another member and waits until it has moved, at most for an
@@ -107,7 +110,7 @@ impl Node {
     }
 
     fn transfer_leader_by(&self, to: MemberId, deadline: Instant) -> bool {
-        self.client.member.driver.transfer_leader(to);
+        self.member.driver.transfer_leader(to);
         loop {
             let status = self.client.status();
             if status.leader() == Some(to) || status.consensus.is_err() {
@@ -130,7 +133,7 @@ impl Node {
     /// folder is given up in any case, and nothing that was answered is lost.
     pub fn close(self) -> Result<(), StopCause> {
         self.hand_over();
-        let stopped = self.client.member.driver.stop();
+        let stopped = self.member.driver.stop();
         self.release();
         stopped
     }
@@ -138,13 +141,13 @@ impl Node {
     /// Stops the member at once, as a crash of the process would, except that the operating system
     /// keeps what was written. For tests of what happens then.
     pub fn kill(self) {
-        self.client.member.driver.kill();
+        self.member.driver.kill();
         self.release();
     }
 
     /// Gives up the store, which clients would hold open otherwise.
     fn release(&self) {
-        *self.client.member.reader.write() = None;
+        *self.member.reader.write() = None;
     }
 
     /// Moves leadership to another member, if this one leads. Each gets an equal part of an
@@ -169,7 +172,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         // Whoever wants to know how it went calls `close`.
-        let _stopped = self.client.member.driver.stop();
+        let _stopped = self.member.driver.stop();
         self.release();
     }
 }
@@ -184,7 +187,7 @@ impl Deref for Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Node({:?}, {})", self.client.member.name, self.member_id())
+        write!(f, "Node({:?}, {})", self.member.name, self.member_id())
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use quorate_raft_node::core::ProposeError;
-use quorate_raft_node::driver::{Abandoned, Completion};
-
-use crate::client::Member;
 use crate::error::Error;
+use crate::seam::Wait;
 
 /// A request under way: await it on any runtime, or wait with [`Self::wait`] or
 /// [`Self::wait_timeout`].
@@ -34,69 +30,15 @@ enum State<T> {
     Waiting(Box<dyn Wait<T>>),
 }
 
-/// Waits for an answer of any type that becomes a `T`.
-trait Wait<T>: Send {
-    fn wait(self: Box<Self>) -> Result<T, Error>;
-    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>>;
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>>;
-}
-
-/// An answer `A` of consensus, and what makes the caller's result of it.
-struct Step<A, F> {
-    completion: Completion<Result<A, ProposeError>>,
-    finish: Option<F>,
-    member: Arc<Member>,
-}
-
-impl<A, F> Step<A, F> {
-    fn finish<T>(&mut self, answer: Result<Result<A, ProposeError>, Abandoned>) -> Result<T, Error>
-    where
-        F: FnOnce(A) -> Result<T, Error>,
-    {
-        let finish = self.finish.take().expect("an answer comes once");
-        match answer {
-            Ok(Ok(answer)) => finish(answer),
-            Ok(Err(ProposeError::Overloaded)) => Err(Error::Overloaded),
-            Ok(Err(ProposeError::TimedOut)) => Err(Error::TimedOut),
-            Ok(Err(_)) => Err(Error::OutcomeUnknown),
-            Err(Abandoned) => Err(self.member.stopped()),
-        }
-    }
-}
-
-impl<A, F, T> Wait<T> for Step<A, F>
-where
-    A: Send,
-    F: FnOnce(A) -> Result<T, Error> + Send,
-{
-    fn wait(mut self: Box<Self>) -> Result<T, Error> {
-        let answer = self.completion.wait();
-        self.finish(answer)
-    }
-
-    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>> {
-        let answer = self.completion.wait_timeout(timeout)?;
-        Some(self.finish(answer))
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        Pin::new(&mut self.completion).poll(context).map(|answer| self.finish(answer))
-    }
-}
-
 impl<T> Pending<T> {
-    pub(crate) fn ready(result: Result<T, Error>) -> Self {
+    /// A request that has ended already.
+    pub fn ready(result: Result<T, Error>) -> Self {
         Self(Some(State::Ready(result)))
     }
 
-    /// Makes the result of what consensus will answer.
-    pub(crate) fn new<A: Send + 'static>(
-        member: &Arc<Member>,
-        completion: Completion<Result<A, ProposeError>>,
-        finish: impl FnOnce(A) -> Result<T, Error> + Send + 'static,
-    ) -> Self {
-        let step = Step { completion, finish: Some(finish), member: member.clone() };
-        Self(Some(State::Waiting(Box::new(step))))
+    /// A request under way; for implementations of [`Seam`](crate::seam::Seam).
+    pub fn waiting(wait: Box<dyn Wait<T>>) -> Self {
+        Self(Some(State::Waiting(wait)))
     }
 
     /// Blocks the thread until the request is answered, at most a little more than the request
@@ -112,7 +54,7 @@ impl<T> Pending<T> {
     pub fn wait(self) -> Result<T, Error> {
         match self.0.expect(TAKEN) {
             State::Ready(result) => result,
-            State::Waiting(step) => step.wait(),
+            State::Waiting(wait) => wait.wait(),
         }
     }
 
@@ -124,7 +66,7 @@ impl<T> Pending<T> {
     /// If the result was taken before.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>> {
         let result = match self.0.as_mut().expect(TAKEN) {
-            State::Waiting(step) => step.wait_timeout(timeout),
+            State::Waiting(wait) => wait.wait_timeout(timeout),
             State::Ready(_) => self.take_ready(),
         };
         if result.is_some() {
@@ -144,6 +86,59 @@ impl<T> Pending<T> {
     }
 }
 
+impl<A: 'static> Pending<A> {
+    /// The same request with something else made of its answer.
+    pub(crate) fn then<T: 'static>(
+        self,
+        finish: impl FnOnce(A) -> Result<T, Error> + Send + 'static,
+    ) -> Pending<T> {
+        match self.0.expect(TAKEN) {
+            State::Ready(answer) => Pending::ready(answer.and_then(finish)),
+            State::Waiting(wait) => {
+                Pending::waiting(Box::new(Then { wait: Some(wait), finish: Some(finish) }))
+            }
+        }
+    }
+}
+
+/// A wait for an `A` that becomes something else.
+struct Then<A, F> {
+    wait: Option<Box<dyn Wait<A>>>,
+    finish: Option<F>,
+}
+
+impl<A, F> Then<A, F> {
+    fn wait_mut(&mut self) -> &mut dyn Wait<A> {
+        self.wait.as_deref_mut().expect(TAKEN)
+    }
+
+    fn finish<T>(&mut self, answer: Result<A, Error>) -> Result<T, Error>
+    where
+        F: FnOnce(A) -> Result<T, Error>,
+    {
+        answer.and_then(self.finish.take().expect(TAKEN))
+    }
+}
+
+impl<A, F, T> Wait<T> for Then<A, F>
+where
+    F: FnOnce(A) -> Result<T, Error> + Send,
+{
+    fn wait(mut self: Box<Self>) -> Result<T, Error> {
+        let answer = self.wait.take().expect(TAKEN).wait();
+        self.finish(answer)
+    }
+
+    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>> {
+        let answer = self.wait_mut().wait_timeout(timeout)?;
+        Some(self.finish(answer))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        self.wait_mut().poll(context).map(|answer| self.finish(answer))
+    }
+}
+
 impl<T: Unpin> Future for Pending<T> {
     type Output = Result<T, Error>;
 
@@ -152,7 +147,7 @@ impl<T: Unpin> Future for Pending<T> {
             return Poll::Ready(result);
         }
         let polled = match self.0.as_mut().expect(TAKEN) {
-            State::Waiting(step) => step.poll(context),
+            State::Waiting(wait) => wait.poll(context),
             State::Ready(_) => Poll::Pending,
         };
         if polled.is_ready() {

@@ -6,7 +6,7 @@ use quorate_raft_node::core::{Counters, Probe, Role};
 use quorate_raft_node::driver::StopCause;
 use quorate_types::{ClusterId, LogIndex, LogPosition, MemberId, Term};
 
-use crate::client::Member;
+use crate::member::Member;
 
 /// A member at one moment.
 #[derive(Clone, Debug)]
@@ -48,24 +48,26 @@ pub struct Consensus {
     pub counters: Counters,
 }
 
-impl Status {
-    pub(crate) fn of(member: &Member) -> Self {
-        let probe = match member.driver.stop_cause() {
+impl Member {
+    pub(crate) fn status(&self) -> Status {
+        let probe = match self.driver.stop_cause() {
             Some(cause) => Err(cause),
-            None => match member.driver.probe().wait_timeout(PROBE_TIMEOUT) {
+            None => match self.driver.probe().wait_timeout(PROBE_TIMEOUT) {
                 Some(Ok(probe)) => Ok(probe),
-                _ => Err(member.driver.stop_cause().unwrap_or(StopCause::Closed)),
+                _ => Err(self.driver.stop_cause().unwrap_or(StopCause::Closed)),
             },
         };
-        Self {
-            name: member.name.clone(),
-            cluster_id: member.cluster_id,
-            member_id: member.member_id,
-            revision: member.reader().map_or(0, |reader| reader.revision()),
-            consensus: probe.map(Consensus::from_probe),
+        Status {
+            name: self.name.clone(),
+            cluster_id: self.cluster_id,
+            member_id: self.member_id,
+            revision: self.reader().map_or(0, |reader| reader.revision()),
+            consensus: probe.map(Consensus::from),
         }
     }
+}
 
+impl Status {
     /// Whether the member leads.
     pub fn is_leader(&self) -> bool {
         self.consensus.as_ref().is_ok_and(|consensus| consensus.role == Role::Leader)
@@ -77,8 +79,8 @@ impl Status {
     }
 }
 
-impl Consensus {
-    fn from_probe(probe: Probe) -> Self {
+impl From<Probe> for Consensus {
+    fn from(probe: Probe) -> Self {
         Self {
             term: probe.term,
             role: probe.role,

@@ -30,7 +30,7 @@ use crossbeam::channel;
 use parking_lot::Mutex;
 use quorate_storage::{LogStore, StorageError};
 use quorate_transport::{Transport, TransportError};
-use quorate_types::{MemberId, Term};
+use quorate_types::{Instant, MemberId, Term};
 use thiserror::Error;
 
 pub use self::clock::Clock;
@@ -234,6 +234,11 @@ impl<R: Send + 'static> Driver<R> {
         let (completer, completion) = completion();
         self.mailbox.send(Event::Probe(completer));
         completion
+    }
+
+    /// The time on the member's clock, which starts when the member does.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// The latest term seen, as of a moment ago.
