@@ -1,0 +1,9 @@
+//! Application code as part of a run: ordinary blocking threads, made deterministic by taking
+//! turns.
+
+pub(crate) mod actor;
+pub(crate) mod cast;
+pub(crate) mod record;
+pub(crate) mod script;
+mod seam;
+pub(crate) mod stage;

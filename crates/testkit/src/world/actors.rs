@@ -1,0 +1,228 @@
+//! Actors on the simulated members: their turns, and their calls.
+
+use std::collections::BTreeMap;
+
+use quorate::seam::{Request, Response};
+use quorate::{Consensus, Error, Status};
+use quorate_raft_node::core::ProposeError;
+use quorate_raft_node::driver::{Completer, StopCause};
+use quorate_types::{ClusterId, Instant};
+use std::time::Duration;
+
+use super::World;
+use crate::actors::cast::Cast;
+use crate::actors::script::Ended;
+use crate::actors::stage::{Ask, Seen, Stuck};
+use crate::checkers::history::{Call, Ending};
+use crate::member::Ticket;
+use crate::queue::Event;
+use crate::rng::{Purpose, Stream};
+use crate::violation::Violation;
+
+/// The actors of a run, as the world keeps them.
+pub(super) struct Players {
+    pub(super) cast: Cast,
+    /// Who waits for which call.
+    waiting: BTreeMap<Ticket, Completer<Result<Response, Error>>>,
+    /// Counts turns; noise.
+    turns: u64,
+    /// Whether the end check has begun.
+    ending: bool,
+}
+
+impl Players {
+    pub(super) fn new(cast: Cast) -> Self {
+        Self { cast, waiting: BTreeMap::new(), turns: 0, ending: false }
+    }
+}
+
+impl World<'_> {
+    /// Schedules the first turn of a part.
+    pub(super) fn cue(&mut self, place: usize) {
+        self.queue.push(self.now, Event::Turn { actor: place, number: 0 });
+    }
+
+    /// An actor's turn has come, unless it waits for something else by now.
+    pub(super) fn turn(&mut self, actor: usize, number: u64) -> Result<(), Violation> {
+        let Some(players) = &self.players else { return Ok(()) };
+        let current = players.cast.stage.waiting(actor);
+        if current.is_none_or(|waiting| waiting.number != number) {
+            return Ok(());
+        }
+        let lives = self.members.iter().map(|m| m.running.as_ref().map(|_| m.life)).collect();
+        let seen = Seen { now: self.now, lives, healed: self.recovery.is_some() };
+        let stage = players.cast.stage.clone();
+        if stage.give_turn(actor, seen) == Err(Stuck) {
+            return Err(self.stuck(actor));
+        }
+        for ask in stage.take_asks() {
+            self.ask_of_actor(ask)?;
+        }
+        match stage.waiting(actor) {
+            Some(waiting) => {
+                if let Some(until) = waiting.until {
+                    let event = Event::Turn { actor, number: waiting.number };
+                    self.queue.push(until.max(self.now + SHORTEST_WAIT), event);
+                }
+                Ok(())
+            }
+            None => self.part_ended(actor),
+        }
+    }
+
+    fn stuck(&mut self, actor: usize) -> Violation {
+        let Some(players) = &mut self.players else { return Violation::new("actor-stuck", "") };
+        players.cast.give_up();
+        let name = players.cast.name(actor).to_owned();
+        Violation::new("actor-stuck", format!("{name} waits for something outside of the run"))
+    }
+
+    /// Schedules turns for those for whom something has come.
+    pub(super) fn wake_actors(&mut self) {
+        let Some(players) = &mut self.players else { return };
+        for actor in players.cast.stage.take_woken() {
+            let Some(waiting) = players.cast.stage.waiting(actor) else { continue };
+            players.turns += 1;
+            let entity = actor as u64;
+            let mut noise = Stream::new(self.plan.seed, Purpose::Turn, entity, players.turns);
+            let delay = noise.duration(Duration::ZERO, TURN_DELAY_MAX);
+            let event = Event::Turn { actor, number: waiting.number };
+            self.queue.push(self.now + delay, event);
+        }
+    }
+
+    fn ask_of_actor(&mut self, ask: Ask) -> Result<(), Violation> {
+        match ask {
+            Ask::Status { place, life, completer } => {
+                completer.complete(self.status(place, life));
+                Ok(())
+            }
+            Ask::Request { place, life, request, timeout, completer } => {
+                let member = &self.members[place];
+                if member.life != life || member.running.is_none() {
+                    completer.complete(Err(Error::Stopped(StopCause::Closed)));
+                    return Ok(());
+                }
+                // The call may end at once, so whoever waits for it is known before.
+                let ticket = self.history.len();
+                if let Some(players) = &mut self.players {
+                    players.waiting.insert(ticket, completer);
+                }
+                let begun = self.begin_call(place, call_of(request), timeout)?;
+                assert_eq!(begun, ticket, "calls are numbered in order");
+                Ok(())
+            }
+        }
+    }
+
+    fn status(&self, place: usize, life: u64) -> Status {
+        let member = &self.members[place];
+        let running = member.running.as_ref().filter(|_| member.life == life);
+        Status {
+            name: format!("node {place}"),
+            cluster_id: CLUSTER,
+            member_id: member.id,
+            revision: running.map_or(0, |running| running.machine.kv.store().reader().revision()),
+            consensus: match running {
+                Some(running) => Ok(Consensus::from(running.core.probe())),
+                None => Err(StopCause::Closed),
+            },
+        }
+    }
+
+    /// Tells an actor how its call ended.
+    pub(super) fn tell_actor(&mut self, ticket: Ticket, cause: Option<ProposeError>) {
+        let Some(players) = &mut self.players else { return };
+        let Some(completer) = players.waiting.remove(&ticket) else { return };
+        let record = &self.history[ticket];
+        let member = &self.members[record.member];
+        let result = match record.ended.as_ref().map(|(_, ending)| ending) {
+            Some(Ending::Answered(answer)) => match &answer.result {
+                Ok(response) => Ok(Response::from(response.clone())),
+                Err(refused) => Err(Error::Refused(refused.clone())),
+            },
+            Some(Ending::Read(Ok(response))) => Ok(response.clone()),
+            Some(Ending::Read(Err(refused))) => Err(Error::Refused(refused.clone())),
+            // Without a cause it was the end of the member's life.
+            Some(Ending::Failed | Ending::Unknown) | None => {
+                Err(cause.map_or(Error::Stopped(StopCause::Closed), Error::from))
+            }
+        };
+        let signed = result.map(|mut response| {
+            if let Some(header) = response.header_mut() {
+                header.cluster_id = CLUSTER.get();
+                header.member_id = member.id.get();
+                header.raft_term = member.last.term;
+            }
+            response
+        });
+        completer.complete(signed);
+    }
+
+    fn part_ended(&mut self, actor: usize) -> Result<(), Violation> {
+        let Some(players) = &self.players else { return Ok(()) };
+        let name = players.cast.name(actor);
+        self.trace.line(self.now, || format!("{name} has ended"));
+        let of_actor = players.cast.actors().contains(&actor);
+        match players.cast.ended(actor) {
+            Some(Ended::Trouble(trouble)) => {
+                let checker = if of_actor { "actor" } else { "user-check" };
+                return Err(Violation::new(checker, format!("{name}: {trouble}")));
+            }
+            Some(Ended::Panicked(text)) => {
+                let checker = if of_actor { "actor-panicked" } else { "user-check" };
+                return Err(Violation::new(checker, format!("{name}: {text}")));
+            }
+            Some(Ended::Well | Ended::Unfinished) | None => {}
+        }
+        if actor == 0 {
+            self.begin();
+        } else if actor == players.cast.end_place() {
+            self.finished = true;
+        }
+        Ok(())
+    }
+
+    /// Once the healed cluster has recovered: whether everything the actors do is done, too. Starts
+    /// the end check when the last actor has ended.
+    pub(super) fn actors_done(&mut self, healed: Instant) -> Result<bool, Violation> {
+        let Some(players) = &mut self.players else { return Ok(true) };
+        if players.ending {
+            // The end check decides itself when it is over.
+            return Ok(false);
+        }
+        let unfinished = players.cast.unfinished();
+        if unfinished.is_empty() {
+            players.ending = true;
+            let end = players.cast.end_place();
+            self.cue(end);
+            return Ok(false);
+        }
+        let waited = self.now - healed;
+        Violation::unless(waited <= FINISH_MAX, "actors-finish", || {
+            format!("{} did not end within {waited:?} without faults", unfinished.join(", "))
+        })?;
+        Ok(false)
+    }
+}
+
+fn call_of(request: Request) -> Call {
+    match request {
+        Request::Write(command) => Call::Write(prost::Message::encode_to_vec(&command).into()),
+        Request::Range(range) => Call::Range(range),
+        Request::ReadTxn(txn) => Call::ReadTxn(txn),
+        Request::Hash(revision) => Call::Hash(revision),
+    }
+}
+
+/// The id of every simulated cluster.
+const CLUSTER: ClusterId = ClusterId::new(0x5155_4f52_4154_4531);
+
+/// Time passes even for actors that do not wait.
+const SHORTEST_WAIT: Duration = Duration::from_nanos(1);
+
+/// About what an operating system takes to wake a thread.
+const TURN_DELAY_MAX: Duration = Duration::from_micros(50);
+
+/// How long actors may go on once everything is healed: many request timeouts.
+const FINISH_MAX: Duration = Duration::from_secs(120);
