@@ -1,13 +1,16 @@
 //! Clients: what they call, and what they are told.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use prost::Message;
 use quorate_kv_api::{Command, KvError, Limits};
 use quorate_mvcc::RequestError;
 use quorate_raft_node::core::{Input, ProposeError};
-use std::time::Duration;
 
 use super::World;
 use crate::checkers::history::{Call, Ending, Record};
+use crate::coverage::{features_of, refusal_name};
 use crate::effect::{Answer, Found};
 use crate::member::Ticket;
 use crate::sabotage::Sabotage;
@@ -149,6 +152,25 @@ impl World<'_> {
         self.trace
             .line(self.now, || format!("call {ticket} at {} ends: {ending:?}", record.member));
         record.ended = Some((self.now, ending));
+    }
+
+    /// Counts what the calls were made of that a store answered, and the causes of refusals.
+    pub(crate) fn features(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for record in &self.history {
+            let (names, refused) = match record.ending() {
+                Some(Ending::Answered(answer)) => {
+                    (features_of(&record.call), answer.result.as_ref().err())
+                }
+                Some(Ending::Read(result)) => (features_of(&record.call), result.as_ref().err()),
+                Some(Ending::Refused(cause)) => (Vec::new(), Some(cause)),
+                Some(Ending::Failed | Ending::Unknown) | None => continue,
+            };
+            for name in names.into_iter().chain(refused.map(refusal_name)) {
+                *counts.entry(name).or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// A member's life ended: nobody will answer the calls that wait there.
