@@ -58,9 +58,9 @@ impl AppliedLog {
         &self.commands
     }
 
-    /// The command of this name that took effect.
-    pub(crate) fn command(&self, id: CommandId) -> Option<&AppliedCommand> {
-        self.by_id.get(&id).map(|place| &self.commands[*place])
+    /// The command of this name that took effect, and its place among all.
+    pub(crate) fn command(&self, id: CommandId) -> Option<(usize, &AppliedCommand)> {
+        self.by_id.get(&id).map(|place| (*place, &self.commands[*place]))
     }
 
     /// The last index applied by anybody.

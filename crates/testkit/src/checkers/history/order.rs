@@ -22,7 +22,7 @@ fn told(record: &Record, applied: &AppliedLog) -> Option<(i64, Demand)> {
     match record.ending()? {
         Ending::Answered(answer) => {
             let command = applied.command(answer.id);
-            let outcome = command.and_then(|command| command.outcome.as_ref());
+            let outcome = command.and_then(|(_, command)| command.outcome.as_ref());
             let changed = outcome.is_some_and(|outcome| outcome.changed);
             let demand = if changed { Demand::After } else { Demand::NotBefore };
             Some((revision_of(&answer.result)?, demand))
