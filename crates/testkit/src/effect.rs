@@ -1,91 +1,123 @@
-//! What a command did, in the form in which the model and the store can be compared.
+//! What members tell their clients, in full: answers to commands and what reads found.
 
-use quorate_kv_api::{KeyValue, KvError, OpResponse, RangeResponse, ResponseOp};
-use quorate_mvcc::Response;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use quorate_kv_api::{KvError, OpResponse, RangeResponse, ResponseHeader, ResponseOp, TxnResponse};
+use quorate_mvcc::{Response, StoreHash};
 use quorate_types::{CommandId, LogIndex};
 
-/// What a command did.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Effect {
-    /// It set a key at this revision.
-    Put { revision: i64 },
-    /// It deleted keys; the revision is a new one if there were any.
-    Delete { revision: i64, deleted: i64 },
-    /// It took one of its branches.
-    Txn { revision: i64, succeeded: bool, parts: Vec<Part> },
-    /// It was refused.
-    Refused { cause: String },
-}
-
-/// What an operation of a transaction did.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Part {
-    Put,
-    Delete { deleted: i64 },
-    Range(Vec<KeyValue>),
-    Other,
-}
-
-/// What the state machine answers to a command: its name, where it stood in the log, and what it
-/// did.
+/// What the state machine answers to a command: its name, where it stood in the log, and the whole
+/// response or refusal.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Answer {
     pub(crate) id: CommandId,
     pub(crate) index: LogIndex,
-    pub(crate) effect: Effect,
+    pub(crate) result: Result<Response, KvError>,
 }
 
 /// What a read returned.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Found {
-    pub(crate) revision: i64,
-    pub(crate) kvs: Vec<KeyValue>,
+pub(crate) enum Found {
+    Range(RangeResponse),
+    Txn(TxnResponse),
+    Hash(StoreHash),
 }
 
-impl Effect {
-    pub(crate) fn of(result: Result<Response, KvError>) -> Self {
-        match result {
-            Ok(Response::Put(put)) => {
-                Self::Put { revision: put.header.map_or(0, |header| header.revision) }
-            }
-            Ok(Response::DeleteRange(delete)) => Self::Delete {
-                revision: delete.header.map_or(0, |header| header.revision),
-                deleted: delete.deleted,
-            },
-            Ok(Response::Txn(txn)) => Self::Txn {
-                revision: txn.header.map_or(0, |header| header.revision),
-                succeeded: txn.succeeded,
-                parts: txn.responses.into_iter().map(Part::of).collect(),
-            },
-            Err(cause) => Self::Refused { cause: cause.to_string() },
-        }
-    }
-
-    /// The revision that the response told; 0 for a refusal.
-    pub(crate) fn revision(&self) -> i64 {
-        match self {
-            Self::Put { revision } | Self::Delete { revision, .. } | Self::Txn { revision, .. } => {
-                *revision
-            }
-            Self::Refused { .. } => 0,
-        }
+/// The store revision that the response to a command, or its refusal, tells.
+pub(crate) fn revision_of(result: &Result<Response, KvError>) -> Option<i64> {
+    match result {
+        Ok(Response::Put(put)) => head(put.header),
+        Ok(Response::DeleteRange(delete)) => head(delete.header),
+        Ok(Response::Txn(txn)) => head(txn.header),
+        Err(cause) => revision_of_refusal(cause),
     }
 }
 
-impl Part {
-    fn of(response: ResponseOp) -> Self {
-        match response.response {
-            Some(OpResponse::Put(_)) => Self::Put,
-            Some(OpResponse::DeleteRange(delete)) => Self::Delete { deleted: delete.deleted },
-            Some(OpResponse::Range(range)) => Self::Range(range.kvs),
-            Some(OpResponse::Txn(_)) | None => Self::Other,
-        }
+/// The store revision that a refusal tells.
+pub(crate) fn revision_of_refusal(cause: &KvError) -> Option<i64> {
+    match cause {
+        KvError::FutureRevision { current, .. } => Some(*current),
+        _ => None,
     }
+}
+
+fn head(header: Option<ResponseHeader>) -> Option<i64> {
+    header.map(|header| header.revision)
 }
 
 impl Found {
-    pub(crate) fn of(response: RangeResponse) -> Self {
-        let revision = response.header.map_or(0, |header| header.revision);
-        Self { revision, kvs: response.kvs }
+    /// The store revision that the response tells. A hash tells only the revision it covers, so
+    /// `None` for all but a range and a transaction.
+    pub(crate) fn head(&self) -> Option<i64> {
+        match self {
+            Self::Range(range) => head(range.header),
+            Self::Txn(txn) => head(txn.header),
+            Self::Hash(_) => None,
+        }
     }
 }
+
+/// The revisions that clients of one member were told; later requests refer to them.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    revision: i64,
+    mod_revisions: BTreeMap<Bytes, i64>,
+}
+
+impl Seen {
+    /// The newest revision of the store; 0 before the first.
+    pub(crate) fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The newest mod revision of a key; 0 if none was told.
+    pub(crate) fn mod_revision(&self, key: &[u8]) -> i64 {
+        self.mod_revisions.get(key).copied().unwrap_or(0)
+    }
+
+    /// A command was answered.
+    pub(crate) fn learn_answer(&mut self, answer: &Answer) {
+        self.learn_revision(revision_of(&answer.result));
+        if let Ok(Response::Txn(txn)) = &answer.result {
+            self.learn_responses(&txn.responses);
+        }
+    }
+
+    /// A read was answered.
+    pub(crate) fn learn_found(&mut self, found: &Found) {
+        self.learn_revision(found.head());
+        match found {
+            Found::Range(range) => self.learn_range(range),
+            Found::Txn(txn) => self.learn_responses(&txn.responses),
+            Found::Hash(_) => {}
+        }
+    }
+
+    fn learn_revision(&mut self, revision: Option<i64>) {
+        self.revision = self.revision.max(revision.unwrap_or(0));
+    }
+
+    fn learn_responses(&mut self, responses: &[ResponseOp]) {
+        for response in responses {
+            match &response.response {
+                Some(OpResponse::Range(range)) => self.learn_range(range),
+                Some(OpResponse::Txn(txn)) => self.learn_responses(&txn.responses),
+                Some(OpResponse::Put(_) | OpResponse::DeleteRange(_)) | None => {}
+            }
+        }
+    }
+
+    fn learn_range(&mut self, range: &RangeResponse) {
+        for kv in &range.kvs {
+            if self.mod_revisions.len() >= KEYS_SEEN_MAX {
+                return;
+            }
+            let newest = self.mod_revisions.entry(kv.key.clone()).or_default();
+            *newest = kv.mod_revision.max(*newest);
+        }
+    }
+}
+
+/// Planned requests use few keys; those of other callers need not be remembered.
+const KEYS_SEEN_MAX: usize = 1_024;

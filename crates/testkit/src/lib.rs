@@ -19,6 +19,7 @@
 //! in, to show that the checkers find them.
 
 mod checkers;
+pub mod coverage;
 mod effect;
 mod machine;
 mod member;

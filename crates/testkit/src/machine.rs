@@ -9,7 +9,7 @@ use quorate_storage::memory::MemoryEngine;
 use quorate_types::CommandId;
 
 use crate::checkers::consensus::hash_bytes;
-use crate::effect::{Answer, Effect};
+use crate::effect::Answer;
 use crate::sabotage::Sabotage;
 
 /// An engine with the tables of the store.
@@ -54,7 +54,7 @@ impl Machine {
                     std::io::Error::other(format!("an answer to {answered:?}, never asked"));
                 return Err(MachineError::new(detail));
             };
-            answers.push(Answer { id, index, effect: Effect::of(result) });
+            answers.push(Answer { id, index, result });
         }
         Ok(answers)
     }

@@ -11,7 +11,7 @@ use quorate_storage::{LogBatch, LogEntry};
 use quorate_types::{Instant, LogPosition, MemberId};
 
 use crate::checkers::consensus::LastSeen;
-use crate::effect::Answer;
+use crate::effect::{Answer, Seen};
 use crate::machine::{Machine, new_engine};
 use crate::plan::{ClockRate, Step};
 use crate::rng::MILLION;
@@ -38,8 +38,8 @@ pub(crate) struct Member {
     pub(crate) disk_failures: Vec<Duration>,
     /// How often each thread began to work; counts the noise.
     pub(crate) noise: Noise,
-    /// The newest revision of each key that was told to clients of this member.
-    pub(crate) seen_revisions: BTreeMap<u32, i64>,
+    /// The newest revisions that were told to clients of this member.
+    pub(crate) seen: Seen,
 }
 
 /// Counters of a member's streams of noise.
@@ -117,7 +117,7 @@ impl Member {
             crash_at: None,
             disk_failures: Vec::new(),
             noise: Noise::default(),
-            seen_revisions: BTreeMap::new(),
+            seen: Seen::default(),
         }
     }
 

@@ -3,15 +3,19 @@
 //! A plan is made from a seed by [`Plan::from_seed`], and the simulator takes nothing but a plan.
 //! So a plan can be printed, changed and run again.
 
+mod concrete;
+pub(crate) mod draw;
 mod faults;
 mod generate;
 mod operations;
+mod request;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use quorate_raft_node::core::Tuning;
 use quorate_types::Instant;
+
+pub use request::{Compare, Delete, Given, Op, Put, Range, Request, Revision, Span, Txn, Value};
 
 /// Everything that a run does.
 #[derive(Clone, Debug)]
@@ -245,57 +249,6 @@ pub struct Operation {
     pub request: Request,
 }
 
-/// What a client asks for. Keys are small numbers.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Request {
-    /// Sets a key to a value that no other operation writes.
-    Put {
-        /// The key.
-        key: u32,
-        /// How many bytes the value has besides its name.
-        padding: usize,
-    },
-    /// Deletes a key.
-    Delete {
-        /// The key.
-        key: u32,
-    },
-    /// Deletes all keys from one up to and with another; none if they stand the wrong way round.
-    DeleteRange {
-        /// The first key deleted.
-        first: u32,
-        /// The last key deleted.
-        last: u32,
-    },
-    /// Reads keys.
-    Range {
-        /// The first key read.
-        first: u32,
-        /// The first key not read; nothing for one key only.
-        end: Option<u32>,
-        /// Whether the member asked may answer from what it has, be it stale.
-        local: bool,
-    },
-    /// Sets a key if it has not changed since a number of revisions, else reads it.
-    CompareAndSet {
-        /// The key.
-        key: u32,
-        /// What must hold.
-        expected: Expected,
-    },
-}
-
-/// What a compare-and-set expects of its key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expected {
-    /// It does not exist.
-    Absent,
-    /// It has the revision that an answer to a client of the same member told last.
-    SeenRevision,
-    /// It had fewer puts than this since it came into being.
-    VersionBelow(i64),
-}
-
 impl Work {
     /// Threads of a machine without trouble.
     pub fn quick() -> Self {
@@ -321,9 +274,4 @@ impl Target {
             Self::Leader => leader,
         }
     }
-}
-
-/// The bytes of a key.
-pub(crate) fn key_bytes(key: u32) -> Bytes {
-    format!("key/{key:03}").into()
 }

@@ -1,5 +1,6 @@
 //! What a run was like.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -129,6 +130,9 @@ pub struct Report {
     pub virtual_time: Duration,
     /// How often what happened.
     pub counts: Counts,
+    /// How many calls with each feature were answered from a store, or refused for each cause; by
+    /// the names in [`SURFACE`](crate::coverage::SURFACE).
+    pub features: BTreeMap<&'static str, u64>,
     /// The newest lines of the trace, if they were asked for.
     pub lines: Vec<String>,
 }

@@ -59,6 +59,7 @@ pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> 
             events: world.trace.events(),
             virtual_time: world.now() - Instant::ZERO,
             counts: world.counts,
+            features: world.features(),
             lines: world.trace.take_lines(),
         }),
         Ok(Err(violation)) => {

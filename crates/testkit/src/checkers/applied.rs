@@ -6,8 +6,8 @@ use bytes::Bytes;
 use quorate_raft_node::CommittedEntry;
 use quorate_types::CommandId;
 
-use super::model::Model;
-use crate::effect::{Answer, Effect};
+use super::model::{Model, Outcome};
+use crate::effect::Answer;
 use crate::violation::Violation;
 
 /// The log that was applied, as the first member to apply each entry saw it.
@@ -36,7 +36,7 @@ pub(crate) struct AppliedCommand {
     pub(crate) id: CommandId,
     pub(crate) payload: Bytes,
     /// What it did; nothing if it was not applied, because it was applied before or was over.
-    pub(crate) effect: Option<Effect>,
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl AppliedLog {
@@ -58,9 +58,9 @@ impl AppliedLog {
         &self.commands
     }
 
-    /// The command of this name that took effect.
-    pub(crate) fn command(&self, id: CommandId) -> Option<&AppliedCommand> {
-        self.by_id.get(&id).map(|place| &self.commands[*place])
+    /// The command of this name that took effect, and its place among all.
+    pub(crate) fn command(&self, id: CommandId) -> Option<(usize, &AppliedCommand)> {
+        self.by_id.get(&id).map(|place| (*place, &self.commands[*place]))
     }
 
     /// The last index applied by anybody.
@@ -99,11 +99,11 @@ impl AppliedLog {
             )?;
             let first = place.checked_sub(1).map_or(0, |before| self.entries[before].commands_end);
             for command in &self.commands[first..known.commands_end] {
-                let Some(effect) = &command.effect else { continue };
+                let Some(Outcome { result, .. }) = &command.outcome else { continue };
                 let answer = answers.next();
-                let same = answer.is_some_and(|a| a.id == command.id && a.effect == *effect);
+                let same = answer.is_some_and(|a| a.id == command.id && a.result == *result);
                 Violation::unless(same, "apply-model", || {
-                    let expected = format!("{:?} {effect:?}", command.id);
+                    let expected = format!("{:?} {result:?}", command.id);
                     format!("member {member} at {index} answers {answer:?}, expected {expected}")
                 })?;
             }
@@ -116,12 +116,12 @@ impl AppliedLog {
 
     fn extend(&mut self, term: u64, hash: u64, entry: &CommittedEntry) {
         for command in &entry.commands {
-            let effect = self.model.apply(command.id, command.floor, &command.payload);
-            if effect.is_some() {
+            let outcome = self.model.apply(command.id, command.floor, &command.payload);
+            if outcome.is_some() {
                 self.by_id.insert(command.id, self.commands.len());
             }
             let payload = command.payload.clone();
-            self.commands.push(AppliedCommand { id: command.id, payload, effect });
+            self.commands.push(AppliedCommand { id: command.id, payload, outcome });
         }
         self.entries.push(AppliedEntry { term, hash, commands_end: self.commands.len() });
     }
@@ -138,7 +138,8 @@ impl AppliedLog {
 #[cfg(test)]
 mod tests {
     use prost::Message;
-    use quorate_kv_api::{Command as KvCommand, PutRequest};
+    use quorate_kv_api::{Command as KvCommand, PutRequest, PutResponse, ResponseHeader};
+    use quorate_mvcc::Response;
     use quorate_raft_node::Command;
     use quorate_types::{LogIndex, LogPosition, MemberId, Term};
 
@@ -154,7 +155,9 @@ mod tests {
 
     fn answer(index: u64, revision: i64) -> Answer {
         let id = CommandId { origin: MemberId::new(1), incarnation: 1, sequence: index };
-        Answer { id, index: LogIndex::new(index), effect: Effect::Put { revision } }
+        let header = Some(ResponseHeader::at(revision));
+        let result = Ok(Response::Put(PutResponse { header, prev_kv: None }));
+        Answer { id, index: LogIndex::new(index), result }
     }
 
     fn check(run: &[(CommittedEntry, u64)], answers: &[Answer], expected: Option<&str>) {

@@ -1,35 +1,42 @@
 //! The key-value store as a simple model: what the applied log must lead to.
 //!
-//! Independent of the store under test: one map of keys, one list of changes, and the rule that a
-//! command is applied once. It knows the requests that the workload makes.
+//! Written from etcd's rules and independent of the store under test: all versions of all keys in
+//! one map, a chain of hashes, and the rule that a command is applied once. It answers every
+//! request in full, so that answers are compared field by field.
+//!
+//! Compaction will forget versions and move [`COMPACT_REVISION`]; leases will be a map beside
+//! `versions`; watches will be checked against the versions in the order of their revisions.
+
+mod compare;
+mod hash;
+mod shape;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
-    Command, CommandKind, Compare, CompareResult, KeySpan, KeyValue, OpRequest, PutRequest,
-    RequestOp, TargetUnion, TxnRequest,
+    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError, OpRequest,
+    OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader,
+    ResponseOp, TxnRequest, TxnResponse,
 };
+use quorate_mvcc::{Response, StoreHash};
 use quorate_types::CommandId;
 
-use crate::effect::{Effect, Part};
+use self::hash::HashChain;
+pub(crate) use self::shape::{check_command, check_range, check_txn};
+use self::versions::Versions;
 
-/// One change of one key.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Change {
-    pub(crate) revision: i64,
-    pub(crate) key: Bytes,
-    /// What the key holds from then on; nothing if it was deleted.
-    pub(crate) now: Option<KeyValue>,
-}
-
-/// The state that a log leads to, with all changes on the way.
+/// The state that a log leads to, and every state on the way.
 #[derive(Debug)]
 pub(crate) struct Model {
+    /// The newest revision of a command that was carried out whole.
     revision: i64,
-    keys: BTreeMap<Bytes, KeyValue>,
-    changes: Vec<Change>,
+    versions: Versions,
+    hashes: HashChain,
+    /// How many changes the command under way made.
+    changes: i64,
     sessions: BTreeMap<u64, Session>,
 }
 
@@ -41,58 +48,44 @@ struct Session {
     seen: BTreeSet<u64>,
 }
 
+/// What a command did.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Outcome {
+    /// What its caller must be told.
+    pub(crate) result: Result<Response, KvError>,
+    /// Whether it made a revision.
+    pub(crate) changed: bool,
+}
+
+/// What was compacted last: nothing yet.
+const COMPACT_REVISION: i64 = -1;
+
 impl Model {
     pub(crate) fn new() -> Self {
-        Self { revision: 1, keys: BTreeMap::new(), changes: Vec::new(), sessions: BTreeMap::new() }
+        Self {
+            revision: 1,
+            versions: Versions::default(),
+            hashes: HashChain::new(),
+            changes: 0,
+            sessions: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn revision(&self) -> i64 {
         self.revision
     }
 
-    /// All changes, by ascending revision.
-    pub(crate) fn changes(&self) -> &[Change] {
-        &self.changes
-    }
-
     /// The keys as they are now.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &KeyValue> {
-        self.keys.values()
+        self.versions.all(self.revision)
     }
 
     /// Applies a command, unless it was applied before or its member said that it is over.
-    pub(crate) fn apply(&mut self, id: CommandId, floor: u64, payload: &Bytes) -> Option<Effect> {
-        if !self.admit(id, floor) {
-            return None;
-        }
-        let Ok(command) = Command::decode(payload.clone()) else {
-            return Some(Effect::Refused { cause: "malformed command".to_owned() });
-        };
-        let next = self.revision + 1;
-        let before = self.changes.len();
-        let mut effect = match command.kind {
-            Some(CommandKind::Put(put)) => {
-                self.put(&put, next);
-                Effect::Put { revision: next }
-            }
-            Some(CommandKind::DeleteRange(delete)) => {
-                let deleted = self.delete(&delete.span(), next);
-                Effect::Delete { revision: next, deleted }
-            }
-            Some(CommandKind::Txn(txn)) => self.txn(&txn, next),
-            None => Effect::Refused { cause: "malformed command".to_owned() },
-        };
-        if self.changes.len() > before {
-            self.revision = next;
-        }
-        let told = self.revision;
-        if let Effect::Put { revision }
-        | Effect::Delete { revision, .. }
-        | Effect::Txn { revision, .. } = &mut effect
-        {
-            *revision = told;
-        }
-        Some(effect)
+    pub(crate) fn apply(&mut self, id: CommandId, floor: u64, payload: &Bytes) -> Option<Outcome> {
+        self.admit(id, floor).then(|| match Command::decode(payload.clone()) {
+            Ok(command) => self.execute(&command),
+            Err(_) => Outcome { result: Err(KvError::MalformedCommand), changed: false },
+        })
     }
 
     fn admit(&mut self, id: CommandId, floor: u64) -> bool {
@@ -111,144 +104,213 @@ impl Model {
         fresh
     }
 
-    fn put(&mut self, put: &PutRequest, revision: i64) {
-        let old = self.keys.get(&put.key);
-        let now = KeyValue {
+    // Writing.
+
+    /// Carries out a command: all of it at one revision, or nothing.
+    pub(crate) fn execute(&mut self, command: &Command) -> Outcome {
+        self.changes = 0;
+        let result = match &command.kind {
+            None => Err(KvError::MalformedCommand),
+            Some(CommandKind::Put(put)) => check_lease(put)
+                .and_then(|()| self.check_kept(put, false))
+                .map(|()| Response::Put(self.put(put))),
+            Some(CommandKind::DeleteRange(delete)) => {
+                Ok(Response::DeleteRange(self.delete_range(delete)))
+            }
+            Some(CommandKind::Txn(txn)) => self.txn(txn).map(Response::Txn),
+        };
+        let changed = self.changes > 0;
+        self.revision = self.present();
+        Outcome { result, changed }
+    }
+
+    /// The revision that the command under way sees.
+    fn present(&self) -> i64 {
+        self.revision + i64::from(self.changes > 0)
+    }
+
+    fn record(&mut self, key: &Bytes, now: Option<KeyValue>) {
+        let main = self.revision + 1;
+        self.hashes.add((main, self.changes), key, now.as_ref());
+        self.versions.add(key, main, now);
+        self.changes += 1;
+    }
+
+    fn put(&mut self, put: &PutRequest) -> PutResponse {
+        let revision = self.revision + 1;
+        let old = self.versions.get(&put.key, revision).cloned();
+        let mut now = KeyValue {
             key: put.key.clone(),
-            create_revision: old.map_or(revision, |old| old.create_revision),
+            create_revision: revision,
             mod_revision: revision,
-            version: old.map_or(1, |old| old.version + 1),
+            version: 1,
             value: put.value.clone(),
             lease: put.lease,
         };
-        self.keys.insert(put.key.clone(), now.clone());
-        self.changes.push(Change { revision, key: put.key.clone(), now: Some(now) });
-    }
-
-    fn delete(&mut self, span: &KeySpan, revision: i64) -> i64 {
-        let gone: Vec<Bytes> = self.keys.keys().filter(|key| span.contains(key)).cloned().collect();
-        for key in &gone {
-            self.keys.remove(key);
-            self.changes.push(Change { revision, key: key.clone(), now: None });
-        }
-        gone.len() as i64
-    }
-
-    fn txn(&mut self, txn: &TxnRequest, next: i64) -> Effect {
-        let succeeded = txn.compare.iter().all(|compare| self.holds(compare));
-        let branch = if succeeded { &txn.success } else { &txn.failure };
-        let parts = branch.iter().map(|op| self.part(op, next)).collect();
-        Effect::Txn { revision: next, succeeded, parts }
-    }
-
-    fn part(&mut self, op: &RequestOp, next: i64) -> Part {
-        match &op.request {
-            Some(OpRequest::Put(put)) => {
-                self.put(put, next);
-                Part::Put
+        if let Some(old) = &old {
+            now.create_revision = old.create_revision;
+            now.version = old.version + 1;
+            if put.ignore_value {
+                now.value = old.value.clone();
             }
-            Some(OpRequest::DeleteRange(delete)) => {
-                Part::Delete { deleted: self.delete(&delete.span(), next) }
+            if put.ignore_lease {
+                now.lease = old.lease;
             }
-            Some(OpRequest::Range(range)) => Part::Range(select(&self.keys, &range.span())),
-            Some(OpRequest::Txn(_)) | None => Part::Other,
+        }
+        self.record(&put.key, Some(now));
+        PutResponse { header: header(revision), prev_kv: old.filter(|_| put.prev_kv) }
+    }
+
+    fn delete_range(&mut self, delete: &DeleteRangeRequest) -> DeleteRangeResponse {
+        let present = self.present();
+        let span = self.versions.span(&delete.key, &delete.range_end, present);
+        let gone: Vec<KeyValue> = span.cloned().collect();
+        for kv in &gone {
+            self.record(&kv.key, None);
+        }
+        DeleteRangeResponse {
+            header: header(self.present()),
+            deleted: gone.len() as i64,
+            prev_kvs: if delete.prev_kv { gone } else { Vec::new() },
         }
     }
 
-    fn holds(&self, compare: &Compare) -> bool {
-        let kv = self.keys.get(&compare.key);
-        let number = |of: fn(&KeyValue) -> i64| kv.map_or(0, of);
-        let ordering = match &compare.target_union {
-            Some(TargetUnion::Version(given)) => number(|kv| kv.version).cmp(given),
-            Some(TargetUnion::CreateRevision(given)) => number(|kv| kv.create_revision).cmp(given),
-            Some(TargetUnion::ModRevision(given)) => number(|kv| kv.mod_revision).cmp(given),
-            Some(TargetUnion::Value(given)) => match kv {
-                Some(kv) => kv.value.cmp(given),
-                None => return false,
-            },
-            Some(TargetUnion::Lease(given)) => number(|kv| kv.lease).cmp(given),
-            None => return true,
-        };
-        match compare.result() {
-            CompareResult::Equal => ordering.is_eq(),
-            CompareResult::Greater => ordering.is_gt(),
-            CompareResult::Less => ordering.is_lt(),
-            CompareResult::NotEqual => ordering.is_ne(),
+    fn txn(&mut self, txn: &TxnRequest) -> Result<TxnResponse, KvError> {
+        self.check_puts(txn, &mut Vec::new())?;
+        self.check_ranges(txn, self.revision)?;
+        let mut response = self.branch(txn);
+        response.header = header(self.present());
+        Ok(response)
+    }
+
+    /// Carries out the branch taken; the header of a nested transaction stays empty.
+    fn branch(&mut self, txn: &TxnRequest) -> TxnResponse {
+        let (succeeded, ops) = self.taken(txn, self.revision);
+        let responses = ops.iter().map(|op| ResponseOp { response: self.op(op) }).collect();
+        TxnResponse { header: Some(ResponseHeader::default()), succeeded, responses }
+    }
+
+    fn op(&mut self, op: &RequestOp) -> Option<OpResponse> {
+        Some(match op.request.as_ref()? {
+            OpRequest::Put(put) => OpResponse::Put(self.put(put)),
+            OpRequest::DeleteRange(delete) => OpResponse::DeleteRange(self.delete_range(delete)),
+            OpRequest::Range(range) => {
+                OpResponse::Range(self.versions.select(range, self.present()))
+            }
+            OpRequest::Txn(txn) => OpResponse::Txn(self.branch(txn)),
+        })
+    }
+
+    // Checks before anything is written.
+
+    /// Whether the compares hold at `head`, and the branch taken. Nested ones, too, look at the
+    /// state before the outermost transaction.
+    fn taken<'a>(&self, txn: &'a TxnRequest, head: i64) -> (bool, &'a [RequestOp]) {
+        let succeeded = txn.compare.iter().all(|one| compare::holds(&self.versions, one, head));
+        (succeeded, if succeeded { &txn.success } else { &txn.failure })
+    }
+
+    /// Refuses a put that keeps what is not there.
+    fn check_kept(&self, put: &PutRequest, taken_away: bool) -> Result<(), KvError> {
+        let keeps = put.ignore_value || put.ignore_lease;
+        let exists = !taken_away && self.versions.get(&put.key, self.revision).is_some();
+        if keeps && !exists { Err(KvError::KeyNotFound) } else { Ok(()) }
+    }
+
+    /// Checks the puts on the branches taken. `from` has the starts of earlier deletions without an
+    /// end, the only ones that the check of the shape lets stand before a put of their keys.
+    fn check_puts(&self, txn: &TxnRequest, from: &mut Vec<Bytes>) -> Result<(), KvError> {
+        for op in self.taken(txn, self.revision).1 {
+            match &op.request {
+                Some(OpRequest::Put(put)) => {
+                    let taken_away = from.iter().any(|start| put.key >= *start);
+                    self.check_kept(put, taken_away)?;
+                    check_lease(put)?;
+                }
+                Some(OpRequest::DeleteRange(delete)) if delete.range_end[..] == [0] => {
+                    from.push(delete.key.clone());
+                }
+                Some(OpRequest::Txn(nested)) => self.check_puts(nested, from)?,
+                Some(OpRequest::DeleteRange(_) | OpRequest::Range(_)) | None => {}
+            }
         }
+        Ok(())
+    }
+
+    /// Checks the revisions of the ranges on the branches taken.
+    fn check_ranges(&self, txn: &TxnRequest, head: i64) -> Result<(), KvError> {
+        for op in self.taken(txn, head).1 {
+            match &op.request {
+                Some(OpRequest::Range(range)) => check_revision(range.revision, head)?,
+                Some(OpRequest::Txn(nested)) => self.check_ranges(nested, head)?,
+                Some(OpRequest::Put(_) | OpRequest::DeleteRange(_)) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    // Reading, from a store that stands at `head`, which must exist.
+
+    /// What a range finds.
+    pub(crate) fn range(
+        &self,
+        request: &RangeRequest,
+        head: i64,
+    ) -> Result<RangeResponse, KvError> {
+        check_revision(request.revision.max(0), head)?;
+        Ok(self.versions.select(request, head))
+    }
+
+    /// What a transaction finds that holds nothing but ranges.
+    pub(crate) fn read_txn(&self, txn: &TxnRequest, head: i64) -> Result<TxnResponse, KvError> {
+        self.check_ranges(txn, head)?;
+        let (succeeded, ops) = self.taken(txn, head);
+        let responses = ops
+            .iter()
+            .map(|op| match &op.request {
+                Some(OpRequest::Range(range)) => {
+                    Ok(OpResponse::Range(self.versions.select(range, head)).into())
+                }
+                _ => Err(KvError::NotReadOnly),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(TxnResponse { header: header(head), succeeded, responses })
+    }
+
+    /// The hash over the history up to a revision.
+    pub(crate) fn hash(&self, requested: i64, head: i64) -> Result<StoreHash, KvError> {
+        check_revision(requested, head)?;
+        let revision = if requested == 0 { head } else { requested };
+        let hash = self.hashes.at(revision);
+        Ok(StoreHash { hash, revision, compact_revision: COMPACT_REVISION })
     }
 }
 
-/// The keys of a span, in order.
-pub(crate) fn select(keys: &BTreeMap<Bytes, KeyValue>, span: &KeySpan) -> Vec<KeyValue> {
-    match span {
-        KeySpan::Key(key) => keys.get(key).cloned().into_iter().collect(),
-        _ => keys.values().filter(|kv| span.contains(&kv.key)).cloned().collect(),
+/// Refuses a revision other than 0 that a store at `head` does not have.
+fn check_revision(requested: i64, head: i64) -> Result<(), KvError> {
+    let compact_revision = COMPACT_REVISION;
+    match requested {
+        0 => Ok(()),
+        _ if requested > head => Err(KvError::FutureRevision { requested, current: head }),
+        _ if requested < compact_revision => {
+            Err(KvError::Compacted { requested, compact_revision })
+        }
+        _ => Ok(()),
     }
+}
+
+/// Refuses every lease but none, because there are no leases yet.
+fn check_lease(put: &PutRequest) -> Result<(), KvError> {
+    match put.lease {
+        0 => Ok(()),
+        lease => Err(KvError::LeaseNotFound { lease }),
+    }
+}
+
+fn header(revision: i64) -> Option<ResponseHeader> {
+    Some(ResponseHeader { revision, ..ResponseHeader::default() })
 }
 
 #[cfg(test)]
-mod tests {
-    use quorate_kv_api::{DeleteRangeRequest, RangeRequest};
-    use quorate_types::MemberId;
-
-    use super::*;
-
-    fn id(incarnation: u64, sequence: u64) -> CommandId {
-        CommandId { origin: MemberId::new(1), incarnation, sequence }
-    }
-
-    fn bytes(command: impl Into<Command>) -> Bytes {
-        command.into().encode_to_vec().into()
-    }
-
-    fn put(model: &mut Model, sequence: u64, key: &'static str) -> Option<Effect> {
-        model.apply(id(1, sequence), 1, &bytes(PutRequest::new(key, "v")))
-    }
-
-    #[test]
-    fn each_change_makes_one_revision_and_no_change_makes_none() {
-        let mut model = Model::new();
-        assert_eq!(put(&mut model, 1, "a"), Some(Effect::Put { revision: 2 }));
-        assert_eq!(put(&mut model, 2, "a"), Some(Effect::Put { revision: 3 }));
-        let delete = bytes(DeleteRangeRequest::key("b"));
-        assert_eq!(
-            model.apply(id(1, 3), 1, &delete),
-            Some(Effect::Delete { revision: 3, deleted: 0 })
-        );
-        let kv = model.keys().next().expect("one key");
-        assert_eq!((kv.create_revision, kv.mod_revision, kv.version), (2, 3, 2));
-        assert_eq!(model.changes().len(), 2);
-    }
-
-    #[test]
-    fn a_command_is_applied_once_and_not_after_its_end() {
-        let mut model = Model::new();
-        assert!(put(&mut model, 1, "a").is_some());
-        assert!(put(&mut model, 1, "a").is_none());
-        let late = bytes(PutRequest::new("a", "v"));
-        assert!(model.apply(id(1, 9), 5, &late).is_some());
-        assert!(model.apply(id(1, 4), 1, &late).is_none());
-        assert!(model.apply(id(2, 1), 1, &late).is_some());
-        assert!(model.apply(id(1, 10), 5, &late).is_none());
-    }
-
-    #[test]
-    fn a_transaction_sees_the_state_before_and_then_its_own_writes() {
-        let mut model = Model::new();
-        put(&mut model, 1, "a");
-        let txn = TxnRequest {
-            compare: vec![Compare::key("a", CompareResult::Equal, TargetUnion::Version(1))],
-            success: vec![PutRequest::new("a", "w").into(), RangeRequest::key("a").into()],
-            failure: vec![RangeRequest::key("a").into()],
-        };
-        let taken = |effect| match effect {
-            Some(Effect::Txn { revision, succeeded, parts }) => (revision, succeeded, parts),
-            other => panic!("{other:?}"),
-        };
-        let (revision, succeeded, parts) = taken(model.apply(id(1, 2), 1, &bytes(txn.clone())));
-        assert_eq!((revision, succeeded), (3, true));
-        assert!(matches!(&parts[1], Part::Range(kvs) if kvs[0].value == "w"));
-        let (revision, succeeded, parts) = taken(model.apply(id(1, 3), 1, &bytes(txn)));
-        assert_eq!((revision, succeeded, parts.len()), (3, false, 1));
-    }
-}
+#[path = "model_tests.rs"]
+mod tests;

@@ -1,44 +1,67 @@
 //! Clients: what they call, and what they are told.
 
-use bytes::Bytes;
-use prost::Message;
-use quorate_kv_api::{
-    Command, Compare, CompareResult, DeleteRangeRequest, KeySpan, PutRequest, RangeRequest,
-    TargetUnion, TxnRequest,
-};
-use quorate_raft_node::core::{Input, ProposeError};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use prost::Message;
+use quorate_kv_api::{Command, KvError, Limits};
+use quorate_mvcc::RequestError;
+use quorate_raft_node::core::{Input, ProposeError};
 
 use super::World;
 use crate::checkers::history::{Call, Ending, Record};
-use crate::effect::{Answer, Effect, Found, Part};
+use crate::coverage::{features_of, refusal_name};
+use crate::effect::{Answer, Found};
 use crate::member::Ticket;
-use crate::plan::{Expected, Request, key_bytes};
 use crate::sabotage::Sabotage;
 use crate::violation::Violation;
 
 impl World<'_> {
+    /// A planned operation is called.
     pub(super) fn operation(&mut self, index: usize) -> Result<(), Violation> {
         let plan = self.plan;
         let operation = &plan.operations[index];
-        self.call(operation.member, &operation.request, operation.timeout)?;
+        let place = operation.member;
+        let call = operation.request.call(&self.members[place].seen, self.history.len());
+        self.call(place, call, PLAN_LIMITS, operation.timeout)?;
         Ok(())
     }
 
-    /// A client of a member calls; returns the ticket of the call.
-    pub(super) fn call(
+    /// Somebody's own code calls a member, with a member's usual limits; returns the ticket of the
+    /// call. It may have ended already.
+    pub(super) fn call_of_actor(
         &mut self,
         place: usize,
-        request: &Request,
+        call: Call,
+        timeout: Duration,
+    ) -> Result<Ticket, Violation> {
+        self.call(place, call, Limits::default(), timeout)
+    }
+
+    fn call(
+        &mut self,
+        place: usize,
+        call: Call,
+        limits: Limits,
         timeout: Duration,
     ) -> Result<Ticket, Violation> {
         let ticket = self.history.len();
         self.counts.operations += 1;
-        let call = self.call_of(place, ticket, request);
-        let life = self.members[place].life;
-        let (now, deadline) = (self.now, self.members[place].local_time(self.now) + timeout);
-        let member = place;
-        self.history.push(Record { member, life, call: call.clone(), called: now, ended: None });
+        let member = &self.members[place];
+        let (now, deadline) = (self.now, member.local_time(self.now) + timeout);
+        let record = Record {
+            member: place,
+            life: member.life,
+            limits,
+            call: call.clone(),
+            called: now,
+            ended: None,
+        };
+        self.history.push(record);
+        if let Some(cause) = refusal(&call, &limits) {
+            self.end_call(ticket, Ending::Refused(cause));
+            return Ok(ticket);
+        }
         if self.members[place].running.is_none() {
             self.end_call(ticket, Ending::Failed);
             return Ok(ticket);
@@ -47,9 +70,12 @@ impl World<'_> {
             Call::Write(payload) => {
                 self.tell(place, Input::Propose { ticket, payload, deadline });
             }
-            Call::Read { local: true, .. } => self.serve(place, ticket)?,
-            Call::Read { .. } if self.reads_without_asking(place) => self.serve(place, ticket)?,
-            Call::Read { .. } => self.tell(place, Input::Read { ticket, deadline }),
+            call if call.is_local() || self.reads_without_asking(place) => {
+                self.serve(place, ticket)?;
+            }
+            Call::Range(_) | Call::ReadTxn(_) | Call::Hash(_) => {
+                self.tell(place, Input::Read { ticket, deadline });
+            }
         }
         Ok(ticket)
     }
@@ -62,30 +88,6 @@ impl World<'_> {
         }
     }
 
-    fn call_of(&self, place: usize, ticket: Ticket, request: &Request) -> Call {
-        match request {
-            Request::Put { key, padding } => write(put(*key, ticket, *padding)),
-            Request::Delete { key } => {
-                // The end lies right behind the key and makes the call different from all others.
-                let start = key_bytes(*key);
-                let range_end = named_end(&start, ticket);
-                write(DeleteRangeRequest { key: start, range_end, prev_kv: false })
-            }
-            Request::DeleteRange { first, last } => {
-                let range_end = named_end(&key_bytes(*last), ticket);
-                write(DeleteRangeRequest { key: key_bytes(*first), range_end, prev_kv: false })
-            }
-            Request::Range { first, end, local } => {
-                let end = end.map(key_bytes).unwrap_or_default();
-                Call::Read { span: KeySpan::new(&key_bytes(*first), &end), local: *local }
-            }
-            Request::CompareAndSet { key, expected } => {
-                let seen = self.members[place].seen_revisions.get(key).copied().unwrap_or(0);
-                write(compare_and_set(*key, *expected, seen, ticket))
-            }
-        }
-    }
-
     /// A command was answered, or a read was refused.
     pub(super) fn answered(
         &mut self,
@@ -95,7 +97,6 @@ impl World<'_> {
         match result {
             Ok(answer) => {
                 self.consensus.acknowledged(answer.index.get(), &self.holdings)?;
-                self.learn(ticket, &answer);
                 self.end_call(ticket, Ending::Answered(answer));
             }
             Err(ProposeError::OutcomeUnknown)
@@ -110,52 +111,66 @@ impl World<'_> {
 
     /// Reads from the member's own state, as it is permitted to.
     pub(super) fn serve(&mut self, place: usize, ticket: Ticket) -> Result<(), Violation> {
-        let Call::Read { span, .. } = &self.history[ticket].call else { return Ok(()) };
-        let request = match span {
-            KeySpan::Key(key) => RangeRequest::key(key.clone()),
-            KeySpan::From(start) => RangeRequest {
-                range_end: Bytes::from_static(&[0]),
-                ..RangeRequest::key(start.clone())
-            },
-            KeySpan::Range { start, end } => {
-                RangeRequest { range_end: end.clone(), ..RangeRequest::key(start.clone()) }
+        let call = self.history[ticket].call.clone();
+        let Some(running) = self.running(place) else { return Ok(()) };
+        let reader = running.machine.kv.store().reader();
+        let result = match &call {
+            Call::Write(_) => return Ok(()),
+            Call::Range(range) => reader.range(range).map(Found::Range),
+            Call::ReadTxn(txn) => reader.txn(txn).map(Found::Txn),
+            Call::Hash(revision) => reader.hash(*revision).map(Found::Hash),
+        };
+        let result = match result {
+            Ok(found) => Ok(found),
+            Err(RequestError::Refused(cause)) => Err(cause),
+            Err(error) => {
+                let detail = format!("member {}: {error}", place + 1);
+                return Err(Violation::new("state-readable", detail));
             }
         };
-        let Some(running) = self.running(place) else { return Ok(()) };
-        let found = running.machine.kv.store().reader().range(&request).map_err(|error| {
-            Violation::new("state-readable", format!("member {}: {error}", place + 1))
-        })?;
-        self.end_call(ticket, Ending::Found(Found::of(found)));
+        self.end_call(ticket, Ending::Read(result));
         Ok(())
     }
 
+    /// The one place where a call ends, however it does.
     pub(super) fn end_call(&mut self, ticket: Ticket, ending: Ending) {
+        let record = &mut self.history[ticket];
+        let seen = &mut self.members[record.member].seen;
         match &ending {
-            Ending::Answered(_) | Ending::Found(_) => self.counts.operations_done += 1,
+            Ending::Answered(answer) => seen.learn_answer(answer),
+            Ending::Read(Ok(found)) => seen.learn_found(found),
+            _ => {}
+        }
+        match &ending {
+            Ending::Answered(_) | Ending::Read(_) | Ending::Refused(_) => {
+                self.counts.operations_done += 1;
+            }
             Ending::Failed => self.counts.operations_failed += 1,
             Ending::Unknown => self.counts.operations_unknown += 1,
         }
         self.trace.fold(ticket as u64);
-        let record = &mut self.history[ticket];
         self.trace
             .line(self.now, || format!("call {ticket} at {} ends: {ending:?}", record.member));
         record.ended = Some((self.now, ending));
     }
 
-    /// Remembers the revisions that a client saw, for later compares.
-    fn learn(&mut self, ticket: Ticket, answer: &Answer) {
-        let record = &self.history[ticket];
-        let seen = &mut self.members[record.member].seen_revisions;
-        if let Effect::Txn { revision, succeeded, parts } = &answer.effect {
-            for part in parts {
-                let Part::Range(kvs) = part else { continue };
-                for kv in kvs {
-                    let Some(key) = key_number(&kv.key) else { continue };
-                    let told = if *succeeded { *revision } else { kv.mod_revision };
-                    seen.insert(key, told);
+    /// Counts what the calls were made of that a store answered, and the causes of refusals.
+    pub(crate) fn features(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for record in &self.history {
+            let (names, refused) = match record.ending() {
+                Some(Ending::Answered(answer)) => {
+                    (features_of(&record.call), answer.result.as_ref().err())
                 }
+                Some(Ending::Read(result)) => (features_of(&record.call), result.as_ref().err()),
+                Some(Ending::Refused(cause)) => (Vec::new(), Some(cause)),
+                Some(Ending::Failed | Ending::Unknown) | None => continue,
+            };
+            for name in names.into_iter().chain(refused.map(refusal_name)) {
+                *counts.entry(name).or_default() += 1;
             }
         }
+        counts
     }
 
     /// A member's life ended: nobody will answer the calls that wait there.
@@ -166,47 +181,30 @@ impl World<'_> {
         for ticket in first..self.history.len() {
             let record = &self.history[ticket];
             if record.ended.is_none() && (record.member, record.life) == (place, life) {
-                let read = matches!(record.call, Call::Read { .. });
-                self.end_call(ticket, if read { Ending::Failed } else { Ending::Unknown });
+                let write = matches!(record.call, Call::Write(_));
+                self.end_call(ticket, if write { Ending::Unknown } else { Ending::Failed });
             }
         }
     }
 }
 
-fn write(request: impl Into<Command>) -> Call {
-    Call::Write(request.into().encode_to_vec().into())
-}
-
-fn put(key: u32, ticket: Ticket, padding: usize) -> PutRequest {
-    let mut value = format!("{ticket}").into_bytes();
-    value.resize(value.len() + padding, b'.');
-    PutRequest::new(key_bytes(key), value)
-}
-
-/// An end of a range that contains `last` and no other key behind it.
-fn named_end(last: &[u8], ticket: Ticket) -> Bytes {
-    let mut end = last.to_vec();
-    end.push(0);
-    end.extend(format!("{ticket}").into_bytes());
-    end.into()
-}
-
-fn compare_and_set(key: u32, expected: Expected, seen: i64, ticket: Ticket) -> TxnRequest {
-    let (result, target) = match expected {
-        Expected::Absent => (CompareResult::Equal, TargetUnion::CreateRevision(0)),
-        Expected::SeenRevision => (CompareResult::Equal, TargetUnion::ModRevision(seen)),
-        Expected::VersionBelow(version) => (CompareResult::Less, TargetUnion::Version(version)),
+/// What a client refuses before anything is sent, as the client of a real member does.
+fn refusal(call: &Call, limits: &Limits) -> Option<KvError> {
+    let checked = match call {
+        Call::Write(payload) => match Command::decode(payload.clone()) {
+            Ok(command) => command.validate(limits),
+            // Real clients send nothing but commands; here the state machine must refuse it.
+            Err(_) => Ok(()),
+        },
+        Call::Range(range) => range.validate(limits),
+        Call::ReadTxn(txn) => txn.validate(limits),
+        Call::Hash(_) => Ok(()),
     };
-    TxnRequest {
-        compare: vec![Compare::key(key_bytes(key), result, target)],
-        success: vec![put(key, ticket, 0).into(), RangeRequest::key(key_bytes(key)).into()],
-        failure: vec![RangeRequest::key(key_bytes(key)).into()],
-    }
+    checked.err()
 }
 
-fn key_number(key: &[u8]) -> Option<u32> {
-    std::str::from_utf8(key).ok()?.strip_prefix("key/")?.parse().ok()
-}
+/// What members permit to planned operations: less than usual, so that some exceed it.
+const PLAN_LIMITS: Limits = Limits { txn_ops_max: 40, request_bytes_max: 8_192 };
 
 /// More calls than can be open at once.
 const CALLS_OPEN_MAX: usize = 20_000;

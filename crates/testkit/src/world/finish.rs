@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use quorate_kv_api::RangeRequest;
+use bytes::Bytes;
+use prost::Message;
+use quorate_kv_api::{Command, PutRequest, RangeRequest};
 use quorate_types::Instant;
 
 use super::World;
-use crate::checkers::history::{self, Ending};
+use crate::checkers::history::{self, Call, Ending};
 use crate::member::Ticket;
-use crate::plan::{Request, Work};
+use crate::plan::Work;
 use crate::queue::Event;
 use crate::violation::Violation;
 
@@ -82,7 +84,7 @@ impl World<'_> {
                 None => proof,
             },
             Proof::Read(Some(ticket)) => match ended(ticket) {
-                Some(Ending::Found(_)) => Proof::Given,
+                Some(Ending::Read(_)) => Proof::Given,
                 Some(_) => Proof::Read(None),
                 None => proof,
             },
@@ -92,11 +94,15 @@ impl World<'_> {
 
     fn ask(&mut self, place: usize) -> Result<(), Violation> {
         let Some(recovery) = &self.recovery else { return Ok(()) };
-        let (request, write) = match recovery.proofs[place] {
-            Proof::Write(_) => (Request::Put { key: place as u32, padding: 0 }, true),
-            _ => (Request::Range { first: 0, end: Some(999), local: false }, false),
+        let key = Bytes::from(format!("proof/{place}"));
+        let (call, write) = match recovery.proofs[place] {
+            Proof::Write(_) => {
+                let put = Command::from(PutRequest::new(key, "given"));
+                (Call::Write(put.encode_to_vec().into()), true)
+            }
+            _ => (Call::Range(every_key()), false),
         };
-        let ticket = self.call(place, &request, PROOF_TIMEOUT)?;
+        let ticket = self.call_of_actor(place, call, PROOF_TIMEOUT)?;
         let Some(recovery) = &mut self.recovery else { return Ok(()) };
         let proof = if write { Proof::Write(Some(ticket)) } else { Proof::Read(Some(ticket)) };
         recovery.proofs[place] = proof;
@@ -134,9 +140,7 @@ impl World<'_> {
             self.count_core(&running);
             self.compare_state(place, &running.machine)?;
             let reader = running.machine.kv.store().reader();
-            let all =
-                RangeRequest { range_end: [0_u8; 1].to_vec().into(), ..RangeRequest::key("a") };
-            let found = reader.range(&all).map_err(|error| {
+            let found = reader.range(&every_key()).map_err(|error| {
                 Violation::new("state-readable", format!("member {}: {error}", place + 1))
             })?;
             let model = self.applied.model();
@@ -144,9 +148,21 @@ impl World<'_> {
             Violation::unless(same, "state-model", || {
                 format!("member {} ends at {} with {:?}", place + 1, reader.revision(), found.kvs)
             })?;
+            let hash = reader.hash(0).map_err(|error| {
+                Violation::new("state-readable", format!("member {}: {error}", place + 1))
+            })?;
+            let expected = model.hash(0, model.revision());
+            Violation::unless(expected.as_ref() == Ok(&hash), "state-model", || {
+                format!("member {} ends with {hash:?}, expected {expected:?}", place + 1)
+            })?;
         }
         history::check(&self.history, &self.applied)
     }
+}
+
+fn every_key() -> RangeRequest {
+    let zero = Bytes::from_static(&[0]);
+    RangeRequest { range_end: zero.clone(), ..RangeRequest::key(zero) }
 }
 
 /// How often the recovery is looked at.

@@ -1,0 +1,69 @@
+//! Whether reads find exactly what the changes up to their revision lead to.
+
+use quorate_kv_api::{KvError, OpRequest, TxnRequest};
+
+use crate::checkers::history::order::head;
+use crate::checkers::history::{Call, Ending, Record};
+use crate::checkers::model::Model;
+use crate::effect::Found;
+use crate::violation::Violation;
+
+/// Checks the content of every read, with all fields of its response.
+pub(super) fn check(history: &[Record], model: &Model) -> Result<(), Violation> {
+    for record in history {
+        if let Some(Ending::Read(result)) = record.ending() {
+            check_read(record, result, model)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_read(
+    record: &Record,
+    result: &Result<Found, KvError>,
+    model: &Model,
+) -> Result<(), Violation> {
+    let told = head(record);
+    if let Some(revision) = told {
+        let exists = revision >= 1 && revision <= model.revision();
+        Violation::unless(exists, "read-revision", || {
+            format!("revision {revision} does not exist: {record:?}")
+        })?;
+    }
+    // Whoever was told no revision was told what is the same at all of them.
+    let head = told.unwrap_or(model.revision());
+    let expected = match &record.call {
+        Call::Range(range) => model.range(range, head).map(Found::Range),
+        Call::ReadTxn(txn) => match result {
+            Err(cause) if told.is_none() => return check_txn_refused(record, txn, cause),
+            _ => model.read_txn(txn, head).map(Found::Txn),
+        },
+        Call::Hash(revision) => model.hash(*revision, head).map(Found::Hash),
+        Call::Write(_) => {
+            let detail = format!("a write was answered as a read: {record:?}");
+            return Err(Violation::new("read-replay", detail));
+        }
+    };
+    let checker = match &record.call {
+        Call::Hash(_) => "read-hash",
+        _ => "read-replay",
+    };
+    Violation::unless(expected == *result, checker, || {
+        format!("the read {record:?} should have found {expected:?}")
+    })
+}
+
+/// A refusal that tells no revision must be that of a range in one of the branches; which one was
+/// taken cannot be known.
+fn check_txn_refused(record: &Record, txn: &TxnRequest, cause: &KvError) -> Result<(), Violation> {
+    let mut ops = txn.success.iter().chain(&txn.failure);
+    let fits = ops.any(|op| match (&op.request, cause) {
+        (Some(OpRequest::Range(range)), KvError::Compacted { requested, compact_revision }) => {
+            range.revision == *requested && requested < compact_revision && *compact_revision == -1
+        }
+        _ => false,
+    });
+    Violation::unless(fits, "read-replay", || {
+        format!("the transaction should not have been refused: {record:?}")
+    })
+}

@@ -1,0 +1,142 @@
+//! The table itself.
+
+use super::{Covered, Exempt};
+
+/// Every public call that runs make. Compaction, leases and watches get their rows with their
+/// calls.
+pub const SURFACE: &[Covered] = &[
+    // Writes.
+    write("client::put", &["put"], "write"),
+    write("client::put_with", PUT, "put"),
+    write("client::delete", &["delete.key"], "write"),
+    write("client::delete_prefix", &["delete.between"], "delete"),
+    write("client::delete_with", DELETE, "delete"),
+    // Reads.
+    read("client::get", &["range.key"], "read"),
+    read("client::range", RANGE, "range"),
+    read("request::key", &["range.key"], "span"),
+    read("request::prefix", &["range.between"], "span"),
+    read("request::between", &["range.between"], "span"),
+    read("request::all", &["range.from"], "span"),
+    read("request::limit", &["range.limit"], "range"),
+    read("request::revision", &["range.revision"], "range"),
+    read("request::keys_only", &["range.keys_only"], "range"),
+    read("request::count_only", &["range.count_only"], "range"),
+    read("request::sort", SORT, "range"),
+    read("request::local", &["range.local", "txn.read_only.local"], "range"),
+    read("request::impl From<RangeRequest> for Range", FILTERS, "range"),
+    Covered {
+        call: "client::hash",
+        features: &["hash.now", "hash.then"],
+        generator: "read",
+        checkers: &["real-time-order", "member-order", "read-hash", "state-model"],
+    },
+    // Transactions.
+    txn("client::txn", &["txn"], "txn"),
+    txn("client::txn_with", &["txn", "txn.read_only"], "txn"),
+    txn("client::commit", &["txn", "txn.read_only"], "txn"),
+    txn("client::when", COMPARE, "compare"),
+    txn("client::then", &["txn.success"], "ops"),
+    txn("client::or_else", &["txn.failure"], "ops"),
+    txn("client::into_request", &["txn.nested", "txn.nested_twice"], "ops"),
+    txn("request::nested", &["txn.nested", "txn.nested_twice"], "ops"),
+    txn("request::put", &["txn.put"], "ops"),
+    txn("request::delete", &["txn.delete"], "ops"),
+    txn("request::range", &["txn.range"], "ops"),
+    txn("request::value", &["compare.value"], "compare"),
+    txn("request::version", &["compare.version"], "compare"),
+    txn("request::create_revision", &["compare.create_revision"], "compare"),
+    txn("request::mod_revision", &["compare.mod_revision"], "compare"),
+    txn("request::equals", &["compare.equals"], "compare"),
+    txn("request::differs", &["compare.differs"], "compare"),
+    txn("request::greater", &["compare.greater"], "compare"),
+    txn("request::less", &["compare.less"], "compare"),
+    // What is refused, whatever the call.
+    Covered {
+        call: "error::impl From<KvError> for Error",
+        features: REFUSALS,
+        generator: "flawed",
+        checkers: &["refusal", "apply-model", "read-replay", "read-hash"],
+    },
+];
+
+/// Public calls that runs do not make.
+pub const EXEMPT: &[Exempt] = &[
+    exempt("client::with_timeout", "each operation of a plan has a timeout of its own"),
+    exempt("client::status", "it tells what the checkers of consensus look at after each step"),
+    exempt("node::open", "the simulator opens members from the same parts, see world::process"),
+    exempt("node::client", "a clone of a handle"),
+    exempt("node::cluster_id", "a number given at the founding; tested with real members"),
+    exempt("node::member_id", "a number given at the founding; tested with real members"),
+    exempt("node::transfer_leader", "the fault TransferLeader asks the core, which does the work"),
+    exempt("node::close", "threads and folders only; tested with real members"),
+    exempt("node::kill", "the fault Crash does this and loses unsynced bytes besides"),
+];
+
+const PUT: &[&str] = &["put", "put.prev_kv", "put.ignore_value", "put.ignore_lease", "put.lease"];
+const DELETE: &[&str] = &["delete.key", "delete.between", "delete.from", "delete.prev_kv"];
+const RANGE: &[&str] = &["range.key", "range.between", "range.from"];
+const SORT: &[&str] = &[
+    "range.ascending",
+    "range.descending",
+    "range.by_key",
+    "range.by_version",
+    "range.by_create_revision",
+    "range.by_mod_revision",
+    "range.by_value",
+];
+const FILTERS: &[&str] = &[
+    "range.min_mod_revision",
+    "range.max_mod_revision",
+    "range.min_create_revision",
+    "range.max_create_revision",
+];
+const COMPARE: &[&str] =
+    &["compare.span", "compare.lease", "compare.nothing", "compare.no_target", "compare.no_result"];
+const REFUSALS: &[&str] = &[
+    "refused.empty_key",
+    "refused.key_not_found",
+    "refused.value_provided",
+    "refused.lease_provided",
+    "refused.too_many_operations",
+    "refused.too_deep",
+    "refused.duplicate_key",
+    "refused.invalid_sort_option",
+    "refused.request_too_large",
+    "refused.lease_not_found",
+    "refused.compacted",
+    "refused.future_revision",
+];
+
+const fn write(
+    call: &'static str,
+    features: &'static [&'static str],
+    generator: &'static str,
+) -> Covered {
+    Covered { call, features, generator, checkers: WRITE_CHECKERS }
+}
+
+const fn read(
+    call: &'static str,
+    features: &'static [&'static str],
+    generator: &'static str,
+) -> Covered {
+    let checkers = &["real-time-order", "member-order", "read-revision", "read-replay"];
+    Covered { call, features, generator, checkers }
+}
+
+const fn txn(
+    call: &'static str,
+    features: &'static [&'static str],
+    generator: &'static str,
+) -> Covered {
+    let checkers = &["apply-model", "answer-true", "real-time-order", "read-replay"];
+    Covered { call, features, generator, checkers }
+}
+
+const fn exempt(call: &'static str, reason: &'static str) -> Exempt {
+    Exempt { call, reason }
+}
+
+const WRITE_CHECKERS: &[&str] =
+    &["apply-model", "answer-true", "nothing-invented", "failed-without-effect", "real-time-order"];

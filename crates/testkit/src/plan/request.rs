@@ -1,0 +1,207 @@
+//! What clients ask for, as plain data: every request of the key-value API with all its options.
+//!
+//! What depends on the run, such as a revision that a client was told before, is named here and
+//! becomes a number when the call is made.
+
+/// What a client asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Request {
+    /// Sets a key.
+    Put(Put),
+    /// Deletes keys.
+    Delete(Delete),
+    /// Reads keys.
+    Range(Range),
+    /// Compares, then carries out one of two branches; read without the log if it only reads.
+    Txn(Txn),
+    /// Asks for the hash over the history up to a revision; 0 for now.
+    Hash(Revision),
+    // Compactions, leases and watches come here once the API has them.
+}
+
+/// The keys meant.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    /// The first key; a request with an empty one is refused.
+    pub key: String,
+    /// Empty: only `key`. `"\0"`: all keys from `key` on. Else the first key not meant.
+    pub end: String,
+}
+
+/// Sets a key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Put {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: Value,
+    /// The lease; none exists yet, so all but 0 are refused.
+    pub lease: i64,
+    /// Whether the answer tells what the key held before.
+    pub prev_kv: bool,
+    /// Whether the key keeps its value.
+    pub ignore_value: bool,
+    /// Whether the key keeps its lease.
+    pub ignore_lease: bool,
+}
+
+/// The value of a put.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// The number of the call, so that no other call writes the same, and so many bytes more.
+    Unique {
+        /// How many bytes more.
+        padding: usize,
+    },
+    /// This text.
+    Text(String),
+}
+
+/// Deletes keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Delete {
+    /// Which.
+    pub span: Span,
+    /// Whether the answer tells what they held.
+    pub prev_kv: bool,
+}
+
+/// Reads keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Range {
+    /// Which.
+    pub span: Span,
+    /// How many at most; 0 or less for all.
+    pub limit: i64,
+    /// When; 0 or less for now.
+    pub revision: Revision,
+    /// The number of a [`quorate_kv_api::SortOrder`]; others are refused.
+    pub order: i32,
+    /// The number of a [`quorate_kv_api::SortTarget`]; others are refused.
+    pub target: i32,
+    /// Whether the member asked may answer from what it has, be it stale.
+    pub local: bool,
+    /// Whether values are left out.
+    pub keys_only: bool,
+    /// Whether everything but the count is left out.
+    pub count_only: bool,
+    /// Leaves out keys that were last put before this; 0 for none.
+    pub min_mod_revision: Revision,
+    /// Leaves out keys that were last put after this; 0 for none.
+    pub max_mod_revision: Revision,
+    /// Leaves out keys that were created before this; 0 for none.
+    pub min_create_revision: Revision,
+    /// Leaves out keys that were created after this; 0 for none.
+    pub max_create_revision: Revision,
+}
+
+/// Compares, then carries out one of two branches.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Txn {
+    /// What must hold for the first branch.
+    pub compare: Vec<Compare>,
+    /// The first branch.
+    pub success: Vec<Op>,
+    /// The other.
+    pub failure: Vec<Op>,
+}
+
+/// An operation of a transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// Sets a key.
+    Put(Put),
+    /// Deletes keys.
+    Delete(Delete),
+    /// Reads keys.
+    Range(Range),
+    /// A transaction within.
+    Txn(Txn),
+    /// Nothing, which is refused.
+    Empty,
+}
+
+/// A condition of a transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Compare {
+    /// The keys that must satisfy it.
+    pub span: Span,
+    /// The number of a [`quorate_kv_api::CompareTarget`]; others compare as equal.
+    pub target: i32,
+    /// The number of a [`quorate_kv_api::CompareResult`]; others hold always.
+    pub result: i32,
+    /// What they are compared with; should fit the target, else it counts as 0 or empty.
+    pub given: Given,
+}
+
+/// What a key is compared with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Given {
+    /// Nothing, which counts as 0 or empty.
+    Nothing,
+    /// A version.
+    Version(i64),
+    /// A create revision.
+    CreateRevision(Revision),
+    /// A mod revision.
+    ModRevision(Revision),
+    /// The mod revision of the first key that a client of the same member was told last, else 0.
+    SeenModRevision,
+    /// A value.
+    Value(String),
+    /// A lease.
+    Lease(i64),
+}
+
+/// A revision of the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Revision {
+    /// This number.
+    At(i64),
+    /// So far after the revision that a client of the same member was told last, never below 1.
+    /// Negative numbers go back.
+    Seen(i64),
+}
+
+impl Span {
+    /// One key.
+    pub fn key(key: impl Into<String>) -> Self {
+        Self { key: key.into(), end: String::new() }
+    }
+
+    /// Keys from one up to but without another.
+    pub fn between(key: impl Into<String>, end: impl Into<String>) -> Self {
+        Self { key: key.into(), end: end.into() }
+    }
+
+    /// All keys from one on.
+    pub fn from(key: impl Into<String>) -> Self {
+        Self::between(key, "\0")
+    }
+}
+
+impl Put {
+    /// Sets a key to a value that no other call writes.
+    pub fn unique(key: impl Into<String>, padding: usize) -> Self {
+        Self { key: key.into(), value: Value::Unique { padding }, ..Self::default() }
+    }
+}
+
+impl Range {
+    /// Reads keys as they are now.
+    pub fn of(span: Span) -> Self {
+        Self { span, ..Self::default() }
+    }
+}
+
+impl Default for Value {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl Default for Revision {
+    fn default() -> Self {
+        Self::At(0)
+    }
+}
