@@ -20,6 +20,7 @@
 
 mod checkers;
 mod effect;
+pub mod linear;
 mod machine;
 mod member;
 mod mirror;
