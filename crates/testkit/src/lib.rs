@@ -28,6 +28,7 @@ mod network;
 mod peek;
 pub mod plan;
 mod queue;
+pub mod record;
 mod report;
 pub mod rng;
 mod run;
