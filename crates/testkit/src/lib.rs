@@ -21,6 +21,7 @@
 mod checkers;
 pub mod coverage;
 mod effect;
+pub mod linear;
 mod machine;
 mod member;
 mod mirror;
@@ -28,6 +29,7 @@ mod network;
 mod peek;
 pub mod plan;
 mod queue;
+pub mod record;
 mod report;
 pub mod rng;
 mod run;
