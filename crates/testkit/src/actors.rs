@@ -7,3 +7,6 @@ pub(crate) mod record;
 pub(crate) mod script;
 mod seam;
 pub(crate) mod stage;
+
+#[cfg(test)]
+mod tests;

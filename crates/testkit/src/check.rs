@@ -1,5 +1,7 @@
 //! Checks of what actors saw. What the cluster itself promises is checked in every run besides.
 
+mod per_key;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -7,7 +9,9 @@ use quorate::seam::{Request, Response};
 use quorate::{KeyValue, OpResponse, TxnResponse};
 use quorate_types::Instant;
 
-use crate::actors::record::{CallRecord, History};
+use crate::actors::record::{CallRecord, RunHistory};
+
+pub use self::per_key::linearizable;
 
 /// A check of a history.
 pub trait Checker: Send + Sync {
@@ -19,7 +23,7 @@ pub trait Checker: Send + Sync {
     /// # Errors
     ///
     /// What is wrong, for a human reader.
-    fn check(&self, history: &History) -> Result<(), String>;
+    fn check(&self, history: &RunHistory) -> Result<(), String>;
 }
 
 /// All checks of this module: [`revisions`], [`values`] and [`linearizable`].
@@ -34,11 +38,10 @@ impl Checker for All {
         "all"
     }
 
-    fn check(&self, history: &History) -> Result<(), String> {
-        let explain =
-            |checker: &dyn Checker| move |problem| format!("{}: {problem}", checker.name());
+    fn check(&self, history: &RunHistory) -> Result<(), String> {
         self.0.iter().try_for_each(|checker| {
-            checker.check(history).map_err(explain(checker.as_ref()))
+            let named = |problem| format!("{}: {problem}", checker.name());
+            checker.check(history).map_err(named)
         })
     }
 }
@@ -56,7 +59,7 @@ impl Checker for Revisions {
         "revisions"
     }
 
-    fn check(&self, history: &History) -> Result<(), String> {
+    fn check(&self, history: &RunHistory) -> Result<(), String> {
         let mut moments: Vec<(Instant, bool, usize)> = Vec::new();
         for (place, call) in history.calls.iter().enumerate() {
             moments.push((call.called, false, place));
@@ -136,7 +139,7 @@ impl Checker for Values {
         "values"
     }
 
-    fn check(&self, history: &History) -> Result<(), String> {
+    fn check(&self, history: &RunHistory) -> Result<(), String> {
         let mut known: BTreeMap<(Bytes, i64), &KeyValue> = BTreeMap::new();
         for call in &history.calls {
             let Some((_, Ok(Response::Range(range)))) = &call.ended else { continue };
@@ -154,3 +157,6 @@ impl Checker for Values {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@
 //! durable, what every other member applied, who was told what and when. [`Sabotage`] builds bugs
 //! in, to show that the checkers find them.
 
+mod actors;
+pub mod check;
 mod checkers;
 pub mod coverage;
 mod effect;
@@ -38,6 +40,8 @@ mod trace;
 mod violation;
 mod world;
 
+pub use actors::actor::{Actor, Trouble};
+pub use actors::record::{CallRecord, Note, Notes, RunHistory};
 pub use plan::Plan;
 pub use report::{Counts, Failure, Report};
 pub use run::{Options, run_plan, run_seed};

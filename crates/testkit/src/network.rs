@@ -114,6 +114,11 @@ impl Links {
         if link.holds == 0 { std::mem::take(&mut link.held) } else { Vec::new() }
     }
 
+    /// Keeps all noise away until it is let in.
+    pub(crate) fn set_calm(&mut self, calm: bool) {
+        self.healed = calm;
+    }
+
     /// Ends all noise and all cuts. Messages held are lost, like those of a connection that was
     /// given up.
     pub(crate) fn heal(&mut self) {

@@ -45,6 +45,8 @@ pub(crate) enum Event {
     Heal,
     /// Looks whether the healed cluster has recovered.
     Progress,
+    /// An actor's turn comes, if it is still in that wait.
+    Turn { actor: usize, number: u64 },
 }
 
 impl Event {
@@ -67,6 +69,7 @@ impl Event {
             Self::Restart { .. } => 14,
             Self::Heal => 15,
             Self::Progress => 16,
+            Self::Turn { .. } => 17,
         }
     }
 

@@ -36,6 +36,10 @@ pub enum Purpose {
     Core = 12,
     /// Which of several events at one time comes first.
     Order = 13,
+    /// What actors draw for themselves.
+    Actor = 14,
+    /// How long actors' threads take to wake up.
+    Turn = 15,
 }
 
 /// The number at `counter` of the stream for (`seed`, `purpose`, `entity`).

@@ -1,10 +1,15 @@
 //! Running plans.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_types::Instant;
 
+use crate::actors::cast::Cast;
+use crate::actors::record::RunHistory;
+use crate::actors::script::{Script, panic_text};
+use crate::check::Checker;
 use crate::plan::Plan;
 use crate::report::{Failure, Report};
 use crate::sabotage::Sabotage;
@@ -48,30 +53,60 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 ///
 /// As for [`run_seed`].
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
-    let mut world = World::new(plan, options.sabotage, options.lines_max);
+    run_world(plan, World::new(plan, options.sabotage, options.lines_max))
+}
+
+/// Plays a script under a plan; returns what the actors did, too.
+pub(crate) fn run_script(
+    plan: &Plan,
+    options: &Options,
+    script: &Script,
+    checkers: &[Arc<dyn Checker>],
+) -> (Result<Report, Box<Failure>>, RunHistory) {
+    let failure =
+        |violation, at| Box::new(Failure { seed: plan.seed, violation, at, lines: Vec::new() });
+    let cast = match Cast::start(script, plan.members, plan.seed) {
+        Ok(cast) => cast,
+        Err(error) => {
+            let violation = Violation::new("threads", error.to_string());
+            return (Err(failure(violation, Instant::ZERO)), RunHistory::default());
+        }
+    };
+    let notebook = cast.notebook();
+    let world = World::new(plan, options.sabotage, options.lines_max).with_cast(cast);
+    let result = run_world(plan, world);
+    let history = notebook.history();
+    let checked = result.and_then(|report| {
+        checkers.iter().try_for_each(|checker| {
+            checker.check(&history).map_err(|problem| {
+                let violation = Violation::new(checker.name(), problem);
+                failure(violation, Instant::ZERO + report.virtual_time)
+            })
+        })?;
+        Ok(report)
+    });
+    (checked, history)
+}
+
+fn run_world(plan: &Plan, mut world: World<'_>) -> Result<Report, Box<Failure>> {
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let seed = plan.seed;
-    match result {
-        Ok(Ok(())) => Ok(Report {
-            seed,
-            trace_hash: world.trace.hash(),
-            checkpoints: world.trace.take_checkpoints(),
-            events: world.trace.events(),
-            virtual_time: world.now() - Instant::ZERO,
-            counts: world.counts,
-            features: world.features(),
-            lines: world.trace.take_lines(),
-        }),
-        Ok(Err(violation)) => {
-            let lines = world.trace.take_lines();
-            Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
+    let violation = match result {
+        Ok(Ok(())) => {
+            return Ok(Report {
+                seed,
+                trace_hash: world.trace.hash(),
+                checkpoints: world.trace.take_checkpoints(),
+                events: world.trace.events(),
+                virtual_time: world.now() - Instant::ZERO,
+                counts: world.counts,
+                features: world.features(),
+                lines: world.trace.take_lines(),
+            });
         }
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            let violation = Violation::new("panic", text.unwrap_or("without a text"));
-            let lines = world.trace.take_lines();
-            Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
-        }
-    }
+        Ok(Err(violation)) => violation,
+        Err(panic) => Violation::new("panic", panic_text(&*panic)),
+    };
+    let lines = world.trace.take_lines();
+    Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
 }

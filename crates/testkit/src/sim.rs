@@ -8,7 +8,7 @@ use std::time::Duration;
 use quorate::Client;
 
 use crate::actors::actor::{Actor, Trouble};
-use crate::actors::record::History;
+use crate::actors::record::RunHistory;
 use crate::actors::script::Script;
 use crate::check::Checker;
 use crate::faults::Faults;
@@ -186,7 +186,7 @@ impl Sim {
     /// A check at the end, on the healed cluster.
     pub fn check_end(
         mut self,
-        body: impl Fn(&History, &Client) -> Result<(), Trouble> + Send + Sync + 'static,
+        body: impl Fn(&RunHistory, &Client) -> Result<(), Trouble> + Send + Sync + 'static,
     ) -> Self {
         self.script.end = Some(Arc::new(body));
         self

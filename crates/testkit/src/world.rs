@@ -1,5 +1,6 @@
 //! The event loop: members, network and disks under one virtual time.
 
+mod actors;
 mod bulk;
 mod clients;
 mod consensus;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use quorate_raft_node::core::Input;
 use quorate_types::{Instant, MemberId};
 
+use crate::actors::cast::Cast;
 use crate::checkers::applied::AppliedLog;
 use crate::checkers::consensus::{Consensus, Holdings, hash_bytes};
 use crate::checkers::history::Record;
@@ -28,6 +30,7 @@ use crate::sabotage::Sabotage;
 use crate::trace::Trace;
 use crate::violation::Violation;
 
+use self::actors::Players;
 use self::bulk::Transfer;
 use self::finish::Recovery;
 
@@ -53,6 +56,7 @@ pub(crate) struct World<'a> {
     /// A member that loses its power as soon as the present event is over.
     crash_now: Option<(usize, Duration)>,
     recovery: Option<Recovery>,
+    players: Option<Players>,
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
@@ -61,21 +65,13 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     /// A cluster that has not begun.
     pub(crate) fn new(plan: &'a Plan, sabotage: Option<Sabotage>, lines_max: usize) -> Self {
-        let mut queue = Queue::new(plan.seed);
-        for (place, fault) in plan.faults.iter().enumerate() {
-            queue.push(fault.at, Event::Fault(place));
-        }
-        for (place, operation) in plan.operations.iter().enumerate() {
-            queue.push(operation.at, Event::Operation(place));
-        }
-        queue.push(Instant::ZERO + plan.duration, Event::Heal);
         let member = |(id, clock): (u64, &ClockRate)| Member::new(MemberId::new(id), *clock);
         Self {
             plan,
             sabotage,
             work: plan.work.clone(),
             now: Instant::ZERO,
-            queue,
+            queue: Queue::new(plan.seed),
             members: (1..).zip(&plan.clocks).map(member).collect(),
             holdings: vec![Holdings::default(); plan.members],
             links: Links::new(plan.members),
@@ -87,10 +83,17 @@ impl<'a> World<'a> {
             cuts: BTreeMap::new(),
             crash_now: None,
             recovery: None,
+            players: None,
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
         }
+    }
+
+    /// The same cluster with actors on it.
+    pub(crate) fn with_cast(mut self, cast: Cast) -> Self {
+        self.players = Some(Players::new(cast));
+        self
     }
 
     /// The present virtual time.
@@ -102,6 +105,10 @@ impl<'a> World<'a> {
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
         for place in 0..self.members.len() {
             self.start(place)?;
+        }
+        match &self.players {
+            Some(_) => self.set_up(),
+            None => self.begin(),
         }
         while !self.finished {
             let Some((at, event)) = self.queue.pop() else {
@@ -117,8 +124,21 @@ impl<'a> World<'a> {
             if let Some((place, down)) = self.crash_now.take() {
                 self.crash(place, down);
             }
+            self.wake_actors();
         }
         self.check_end()
+    }
+
+    /// Lets what is planned come, counted from now.
+    fn begin(&mut self) {
+        let since = self.now - Instant::ZERO;
+        for (place, fault) in self.plan.faults.iter().enumerate() {
+            self.queue.push(fault.at + since, Event::Fault(place));
+        }
+        for (place, operation) in self.plan.operations.iter().enumerate() {
+            self.queue.push(operation.at + since, Event::Operation(place));
+        }
+        self.queue.push(self.now + self.plan.duration, Event::Heal);
     }
 
     /// When the member that the event is for goes on, if it is paused.
@@ -187,6 +207,7 @@ impl<'a> World<'a> {
             }
             Event::Heal => self.heal(),
             Event::Progress => self.progress(),
+            Event::Turn { actor, number } => self.turn(actor, number),
         }
     }
 

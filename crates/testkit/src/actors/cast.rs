@@ -9,7 +9,7 @@ use quorate::{Client, Limits};
 use quorate_types::Instant;
 
 use super::actor::{Actor, Scene};
-use super::record::{History, Notebook, Recording};
+use super::record::{Notebook, Recording};
 use super::script::{Ended, Script, play};
 use super::seam::SimulatedMember;
 use super::stage::Stage;
@@ -38,8 +38,7 @@ impl Cast {
         let stage = Arc::new(Stage::new(parts.len()));
         let ended = Arc::new(Mutex::new(parts.iter().map(|_| None).collect::<Vec<_>>()));
         let names = parts.iter().map(|part| part.name.clone()).collect();
-        let mut cast =
-            Self { stage, notebook, names, ended, threads: Vec::new(), stuck: false };
+        let mut cast = Self { stage, notebook, names, ended, threads: Vec::new(), stuck: false };
         let actors = parts.len() - 2;
         for (place, part) in parts.into_iter().enumerate() {
             // Actors have the first numbers; setup and end come behind them.
@@ -98,9 +97,9 @@ impl Cast {
         self.stuck = true;
     }
 
-    /// What the actors did until now.
-    pub(crate) fn history(&self) -> History {
-        self.notebook.history()
+    /// What the actors write into.
+    pub(crate) fn notebook(&self) -> Arc<Notebook> {
+        self.notebook.clone()
     }
 }
 

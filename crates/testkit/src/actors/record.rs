@@ -10,7 +10,7 @@ use quorate_types::Instant;
 
 /// What the actors of a run did; handed to the checks at its end.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub struct RunHistory {
     /// Notes in order of their time.
     pub notes: Vec<Note>,
     /// Calls in order of their beginning.
@@ -45,7 +45,7 @@ pub struct CallRecord {
     pub ended: Option<(Instant, Result<Response, Error>)>,
 }
 
-impl History {
+impl RunHistory {
     /// The values of all notes of a name.
     pub fn notes(&self, name: &str) -> Notes<'_> {
         let named = self.notes.iter().filter(|note| note.name == name);
@@ -86,10 +86,10 @@ impl<'a> Notes<'a> {
 
 /// A history as it grows.
 #[derive(Debug, Default)]
-pub(crate) struct Notebook(Mutex<History>);
+pub(crate) struct Notebook(Mutex<RunHistory>);
 
 impl Notebook {
-    fn lock(&self) -> MutexGuard<'_, History> {
+    fn lock(&self) -> MutexGuard<'_, RunHistory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,7 +98,7 @@ impl Notebook {
     }
 
     /// What was written until now.
-    pub(crate) fn history(&self) -> History {
+    pub(crate) fn history(&self) -> RunHistory {
         self.lock().clone()
     }
 

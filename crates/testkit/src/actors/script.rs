@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::{Actor, Trouble};
-use super::record::{History, Notebook};
+use super::record::{Notebook, RunHistory};
 use super::stage::RunOver;
 use quorate::Client;
 
@@ -13,7 +13,7 @@ use quorate::Client;
 pub(crate) type Body = Arc<dyn Fn(&Actor) -> Result<(), Trouble> + Send + Sync>;
 
 /// What is checked at the end, with a handle on the healed cluster.
-pub(crate) type EndBody = Arc<dyn Fn(&History, &Client) -> Result<(), Trouble> + Send + Sync>;
+pub(crate) type EndBody = Arc<dyn Fn(&RunHistory, &Client) -> Result<(), Trouble> + Send + Sync>;
 
 /// The parts of a run, in order: first the setup alone, then all actors, then the end alone.
 #[derive(Clone, Default)]

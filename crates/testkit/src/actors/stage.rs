@@ -296,9 +296,8 @@ mod tests {
             let stage = stage.clone();
             std::thread::spawn(move || {
                 assert!(stage.enter(0));
-                let answer = stage.block_on(0, None, |context| {
-                    std::pin::Pin::new(&mut completion).poll(context)
-                });
+                let answer = stage
+                    .block_on(0, None, |context| std::pin::Pin::new(&mut completion).poll(context));
                 stage.leave(0);
                 answer
             })

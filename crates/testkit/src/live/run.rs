@@ -11,7 +11,7 @@ use super::cluster::LiveCluster;
 use super::nemesis::{Carried, carry_out};
 use super::scene::{LiveScene, LiveWorld};
 use crate::actors::actor::Actor;
-use crate::actors::record::{History, Notebook};
+use crate::actors::record::{RunHistory, Notebook};
 use crate::actors::script::{Ended, Part, Script, play};
 use crate::plan::Plan;
 use crate::violation::Violation;
@@ -21,13 +21,13 @@ pub(crate) fn run_live(
     live: &Live,
     plan: &Plan,
     script: &Script,
-) -> (Result<Carried, Violation>, History) {
+) -> (Result<Carried, Violation>, RunHistory) {
     let folder = live.folder.as_ref().map(|folder| folder.join(format!("seed-{}", plan.seed)));
     let cluster = match LiveCluster::open(plan, folder.as_ref()) {
         Ok(cluster) => cluster,
         Err(error) => {
             let violation = Violation::new("open", error.to_string());
-            return (Err(violation), History::default());
+            return (Err(violation), RunHistory::default());
         }
     };
     let world = Arc::new(LiveWorld {

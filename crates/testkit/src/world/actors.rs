@@ -14,7 +14,9 @@ use crate::actors::cast::Cast;
 use crate::actors::script::Ended;
 use crate::actors::stage::{Ask, Seen, Stuck};
 use crate::checkers::history::{Call, Ending};
+use crate::effect::Found;
 use crate::member::Ticket;
+use crate::plan::Work;
 use crate::queue::Event;
 use crate::rng::{Purpose, Stream};
 use crate::violation::Violation;
@@ -26,19 +28,38 @@ pub(super) struct Players {
     waiting: BTreeMap<Ticket, Completer<Result<Response, Error>>>,
     /// Counts turns; noise.
     turns: u64,
-    /// Whether the end check has begun.
-    ending: bool,
+    /// Whether all actors have ended.
+    left: bool,
+    /// When the end check began.
+    end_begun: Option<Instant>,
 }
 
 impl Players {
     pub(super) fn new(cast: Cast) -> Self {
-        Self { cast, waiting: BTreeMap::new(), turns: 0, ending: false }
+        Self { cast, waiting: BTreeMap::new(), turns: 0, left: false, end_begun: None }
     }
 }
 
 impl World<'_> {
+    /// Begins with the setup, while nothing disturbs it.
+    pub(super) fn set_up(&mut self) {
+        self.links.set_calm(true);
+        self.work = Work::quick();
+        self.cue(SETUP);
+    }
+
+    /// The setup is done: faults and actors begin.
+    fn raise_curtain(&mut self) {
+        let Some(players) = &self.players else { return };
+        let actors = players.cast.actors();
+        self.links.set_calm(false);
+        self.work = self.plan.work.clone();
+        self.begin();
+        actors.for_each(|place| self.cue(place));
+    }
+
     /// Schedules the first turn of a part.
-    pub(super) fn cue(&mut self, place: usize) {
+    fn cue(&mut self, place: usize) {
         self.queue.push(self.now, Event::Turn { actor: place, number: 0 });
     }
 
@@ -108,7 +129,7 @@ impl World<'_> {
                 if let Some(players) = &mut self.players {
                     players.waiting.insert(ticket, completer);
                 }
-                let begun = self.begin_call(place, call_of(request), timeout)?;
+                let begun = self.call_of_actor(place, call_of(request), timeout)?;
                 assert_eq!(begun, ticket, "calls are numbered in order");
                 Ok(())
             }
@@ -130,33 +151,29 @@ impl World<'_> {
         }
     }
 
+    /// Tells an actor why its call failed.
+    pub(super) fn tell_actor_cause(&mut self, ticket: Ticket, cause: ProposeError) {
+        let Some(players) = &mut self.players else { return };
+        if let Some(completer) = players.waiting.remove(&ticket) {
+            completer.complete(Err(cause.into()));
+        }
+    }
+
     /// Tells an actor how its call ended.
-    pub(super) fn tell_actor(&mut self, ticket: Ticket, cause: Option<ProposeError>) {
+    pub(super) fn tell_actor(&mut self, ticket: Ticket) {
         let Some(players) = &mut self.players else { return };
         let Some(completer) = players.waiting.remove(&ticket) else { return };
         let record = &self.history[ticket];
         let member = &self.members[record.member];
-        let result = match record.ended.as_ref().map(|(_, ending)| ending) {
-            Some(Ending::Answered(answer)) => match &answer.result {
-                Ok(response) => Ok(Response::from(response.clone())),
-                Err(refused) => Err(Error::Refused(refused.clone())),
-            },
-            Some(Ending::Read(Ok(response))) => Ok(response.clone()),
-            Some(Ending::Read(Err(refused))) => Err(Error::Refused(refused.clone())),
-            // Without a cause it was the end of the member's life.
-            Some(Ending::Failed | Ending::Unknown) | None => {
-                Err(cause.map_or(Error::Stopped(StopCause::Closed), Error::from))
-            }
-        };
-        let signed = result.map(|mut response| {
-            if let Some(header) = response.header_mut() {
-                header.cluster_id = CLUSTER.get();
-                header.member_id = member.id.get();
-                header.raft_term = member.last.term;
-            }
-            response
-        });
-        completer.complete(signed);
+        let mut result = result_of(record.ending());
+        if let Ok(response) = &mut result
+            && let Some(header) = response.header_mut()
+        {
+            header.cluster_id = CLUSTER.get();
+            header.member_id = member.id.get();
+            header.raft_term = member.last.term;
+        }
+        completer.complete(result);
     }
 
     fn part_ended(&mut self, actor: usize) -> Result<(), Violation> {
@@ -175,34 +192,69 @@ impl World<'_> {
             }
             Some(Ended::Well | Ended::Unfinished) | None => {}
         }
-        if actor == 0 {
-            self.begin();
+        if actor == SETUP {
+            self.raise_curtain();
         } else if actor == players.cast.end_place() {
             self.finished = true;
         }
         Ok(())
     }
 
-    /// Once the healed cluster has recovered: whether everything the actors do is done, too. Starts
-    /// the end check when the last actor has ended.
-    pub(super) fn actors_done(&mut self, healed: Instant) -> Result<bool, Violation> {
-        let Some(players) = &mut self.players else { return Ok(true) };
-        if players.ending {
-            // The end check decides itself when it is over.
+    /// Whether actors still play on the healed cluster. The recovery counts from their end.
+    pub(super) fn actors_play(&mut self) -> Result<bool, Violation> {
+        let (Some(players), Some(recovery)) = (&mut self.players, &mut self.recovery) else {
+            return Ok(false);
+        };
+        if players.left {
             return Ok(false);
         }
         let unfinished = players.cast.unfinished();
         if unfinished.is_empty() {
-            players.ending = true;
-            let end = players.cast.end_place();
-            self.cue(end);
+            players.left = true;
+            recovery.since = self.now;
             return Ok(false);
         }
-        let waited = self.now - healed;
+        let waited = self.now - recovery.since;
         Violation::unless(waited <= FINISH_MAX, "actors-finish", || {
             format!("{} did not end within {waited:?} without faults", unfinished.join(", "))
         })?;
-        Ok(false)
+        Ok(true)
+    }
+
+    /// Once the cluster has recovered: whether the end check is over. Begins it if it has not.
+    pub(super) fn end_checked(&mut self) -> Result<bool, Violation> {
+        let Some(players) = &mut self.players else { return Ok(true) };
+        let end = players.cast.end_place();
+        let Some(begun) = players.end_begun else {
+            players.end_begun = Some(self.now);
+            self.cue(end);
+            return Ok(false);
+        };
+        let waited = self.now - begun;
+        Violation::unless(self.finished || waited <= FINISH_MAX, "actors-finish", || {
+            format!("the end check did not end within {waited:?}")
+        })?;
+        Ok(self.finished)
+    }
+}
+
+/// What the caller is told of a call that ended so.
+fn result_of(ending: Option<&Ending>) -> Result<Response, Error> {
+    match ending {
+        Some(Ending::Answered(answer)) => match &answer.result {
+            Ok(response) => Ok(Response::from(response.clone())),
+            Err(refused) => Err(Error::Refused(refused.clone())),
+        },
+        Some(Ending::Read(Ok(found))) => Ok(match found.clone() {
+            Found::Range(range) => Response::Range(range),
+            Found::Txn(txn) => Response::Txn(txn),
+            Found::Hash(hash) => Response::Hash(hash),
+        }),
+        Some(Ending::Read(Err(refused)) | Ending::Refused(refused)) => {
+            Err(Error::Refused(refused.clone()))
+        }
+        // Other causes were told before: this was the end of the member's life.
+        Some(Ending::Failed | Ending::Unknown) | None => Err(Error::Stopped(StopCause::Closed)),
     }
 }
 
@@ -214,6 +266,9 @@ fn call_of(request: Request) -> Call {
         Request::Hash(revision) => Call::Hash(revision),
     }
 }
+
+/// The place of the setup among the parts.
+const SETUP: usize = 0;
 
 /// The id of every simulated cluster.
 const CLUSTER: ClusterId = ClusterId::new(0x5155_4f52_4154_4531);

@@ -102,9 +102,13 @@ impl World<'_> {
             Err(ProposeError::OutcomeUnknown)
                 if self.sabotage != Some(Sabotage::UnknownIsFailure) =>
             {
+                self.tell_actor_cause(ticket, ProposeError::OutcomeUnknown);
                 self.end_call(ticket, Ending::Unknown);
             }
-            Err(_) => self.end_call(ticket, Ending::Failed),
+            Err(cause) => {
+                self.tell_actor_cause(ticket, cause);
+                self.end_call(ticket, Ending::Failed);
+            }
         }
         Ok(())
     }
@@ -152,6 +156,7 @@ impl World<'_> {
         self.trace
             .line(self.now, || format!("call {ticket} at {} ends: {ending:?}", record.member));
         record.ended = Some((self.now, ending));
+        self.tell_actor(ticket);
     }
 
     /// Counts what the calls were made of that a store answered, and the causes of refusals.
