@@ -21,6 +21,7 @@
 mod actors;
 pub mod check;
 mod checkers;
+mod counts;
 pub mod coverage;
 mod effect;
 pub mod linear;
@@ -42,8 +43,9 @@ mod world;
 
 pub use actors::actor::{Actor, Trouble};
 pub use actors::record::{CallRecord, Note, Notes, RunHistory};
-pub use plan::Plan;
-pub use report::{Counts, Failure, Report};
+pub use counts::{Counts, FaultKind};
+pub use plan::{FaultClass, Faults, Level, Plan, PlanError};
+pub use report::{Failure, Report};
 pub use run::{Options, run_plan, run_seed};
 pub use sabotage::Sabotage;
 pub use violation::Violation;

@@ -12,7 +12,9 @@ use crate::report::{Failure, Report};
 use crate::run::{Options, run_script};
 
 fn plan(seed: u64) -> Plan {
-    let mut plan = Plan::from_seed(seed, Some(3), Some(Duration::from_secs(5)));
+    let duration = Some(Duration::from_secs(5));
+    let options = Options { members: Some(3), duration, ..Options::default() };
+    let mut plan = Plan::from_seed(seed, &options);
     plan.operations.clear();
     plan
 }

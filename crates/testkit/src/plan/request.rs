@@ -3,8 +3,11 @@
 //! What depends on the run, such as a revision that a client was told before, is named here and
 //! becomes a number when the call is made.
 
+use serde::{Deserialize, Serialize};
+
 /// What a client asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Sets a key.
     Put(Put),
@@ -20,33 +23,42 @@ pub enum Request {
 }
 
 /// The keys meant.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub struct Span {
     /// The first key; a request with an empty one is refused.
     pub key: String,
     /// Empty: only `key`. `"\0"`: all keys from `key` on. Else the first key not meant.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub end: String,
 }
 
 /// Sets a key.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub struct Put {
     /// The key.
     pub key: String,
     /// The value.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub value: Value,
     /// The lease; none exists yet, so all but 0 are refused.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lease: i64,
     /// Whether the answer tells what the key held before.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub prev_kv: bool,
     /// Whether the key keeps its value.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ignore_value: bool,
     /// Whether the key keeps its lease.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ignore_lease: bool,
 }
 
 /// The value of a put.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Value {
     /// The number of the call, so that no other call writes the same, and so many bytes more.
     Unique {
@@ -58,56 +70,75 @@ pub enum Value {
 }
 
 /// Deletes keys.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub struct Delete {
     /// Which.
     pub span: Span,
     /// Whether the answer tells what they held.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub prev_kv: bool,
 }
 
 /// Reads keys.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub struct Range {
     /// Which.
     pub span: Span,
     /// How many at most; 0 or less for all.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub limit: i64,
     /// When; 0 or less for now.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub revision: Revision,
     /// The number of a [`quorate_kv_api::SortOrder`]; others are refused.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub order: i32,
     /// The number of a [`quorate_kv_api::SortTarget`]; others are refused.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub target: i32,
     /// Whether the member asked may answer from what it has, be it stale.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub local: bool,
     /// Whether values are left out.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub keys_only: bool,
     /// Whether everything but the count is left out.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub count_only: bool,
     /// Leaves out keys that were last put before this; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub min_mod_revision: Revision,
     /// Leaves out keys that were last put after this; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub max_mod_revision: Revision,
     /// Leaves out keys that were created before this; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub min_create_revision: Revision,
     /// Leaves out keys that were created after this; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub max_create_revision: Revision,
 }
 
 /// Compares, then carries out one of two branches.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub struct Txn {
     /// What must hold for the first branch.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub compare: Vec<Compare>,
     /// The first branch.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub success: Vec<Op>,
     /// The other.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub failure: Vec<Op>,
 }
 
 /// An operation of a transaction.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Op {
     /// Sets a key.
     Put(Put),
@@ -122,7 +153,8 @@ pub enum Op {
 }
 
 /// A condition of a transaction.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Compare {
     /// The keys that must satisfy it.
     pub span: Span,
@@ -135,7 +167,8 @@ pub struct Compare {
 }
 
 /// What a key is compared with.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Given {
     /// Nothing, which counts as 0 or empty.
     Nothing,
@@ -154,7 +187,8 @@ pub enum Given {
 }
 
 /// A revision of the store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Revision {
     /// This number.
     At(i64),
@@ -204,4 +238,9 @@ impl Default for Revision {
     fn default() -> Self {
         Self::At(0)
     }
+}
+
+/// Whether a plan file may leave a value out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -71,7 +71,7 @@ impl World<'_> {
             return Ok(());
         }
         let lives = self.members.iter().map(|m| m.running.as_ref().map(|_| m.life)).collect();
-        let seen = Seen { now: self.now, lives, healed: self.recovery.is_some() };
+        let seen = Seen { now: self.now, lives, healed: self.healed() };
         let stage = players.cast.stage.clone();
         if stage.give_turn(actor, seen) == Err(Stuck) {
             return Err(self.stuck(actor));
@@ -89,6 +89,10 @@ impl World<'_> {
             }
             None => self.part_ended(actor),
         }
+    }
+
+    fn healed(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.complete)
     }
 
     fn stuck(&mut self, actor: usize) -> Violation {
@@ -205,7 +209,7 @@ impl World<'_> {
         let (Some(players), Some(recovery)) = (&mut self.players, &mut self.recovery) else {
             return Ok(false);
         };
-        if players.left {
+        if players.left || !recovery.complete {
             return Ok(false);
         }
         let unfinished = players.cast.unfinished();
