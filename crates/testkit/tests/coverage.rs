@@ -9,16 +9,16 @@ use quorate_testkit::{Options, run_seed};
 /// The files of the crate `quorate` that make up what its users call.
 const FILES: [&str; 3] = ["client", "request", "node"];
 
-/// Reads a source file, or all those of a folder, below the crates.
+/// Reads a source file below the crates, or all those of a folder.
 fn source(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    if path.is_dir() {
-        let files = std::fs::read_dir(&path).unwrap();
-        let name = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().path();
-        let texts = files.map(name).filter(|path| path.is_file());
-        return texts.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    if !path.is_dir() {
+        return std::fs::read_to_string(&path).expect("the table names files that exist");
     }
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let entries = std::fs::read_dir(&path).expect("the folder can be listed");
+    let files = entries.map(|entry| entry.expect("the folder can be listed").path());
+    let read = |file| std::fs::read_to_string(file).expect("source files are text");
+    files.filter(|file| file.is_file()).map(read).collect()
 }
 
 /// The names of the public functions of a source text.
