@@ -48,6 +48,11 @@ impl Client {
         Self { seam, timeout }
     }
 
+    /// The seam that this handle uses, for another handle or for one that looks at what passes.
+    pub fn seam(&self) -> Arc<dyn Seam> {
+        self.seam.clone()
+    }
+
     /// The same handle with another request timeout.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {

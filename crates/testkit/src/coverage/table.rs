@@ -62,6 +62,10 @@ pub const SURFACE: &[Covered] = &[
 
 /// Public calls that runs do not make.
 pub const EXEMPT: &[Exempt] = &[
+    exempt("client::new", "joins a handle to a seam; actors are given theirs so"),
+    exempt("client::seam", "hands the seam on; actors' calls are recorded through it"),
+    exempt("client::now", "the time of the run, which actors ask for"),
+    exempt("client::sleep", "waits in the time of the run, as actors do"),
     exempt("client::with_timeout", "each operation of a plan has a timeout of its own"),
     exempt("client::status", "it tells what the checkers of consensus look at after each step"),
     exempt("node::open", "the simulator opens members from the same parts, see world::process"),
