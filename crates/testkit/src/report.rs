@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quorate_types::Instant;
 
+use crate::timeline::Timeline;
 use crate::violation::Violation;
 
 /// How often things happened in a run.
@@ -131,6 +132,8 @@ pub struct Report {
     pub counts: Counts,
     /// The newest lines of the trace, if they were asked for.
     pub lines: Vec<String>,
+    /// What happened, if it was asked for.
+    pub timeline: Option<Box<Timeline>>,
 }
 
 /// How a run went that broke a promise.
@@ -144,6 +147,8 @@ pub struct Failure {
     pub at: Instant,
     /// The events before, oldest first.
     pub lines: Vec<String>,
+    /// What happened, if it was asked for.
+    pub timeline: Option<Box<Timeline>>,
 }
 
 impl fmt::Display for Failure {

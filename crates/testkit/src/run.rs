@@ -8,6 +8,7 @@ use quorate_types::Instant;
 use crate::plan::Plan;
 use crate::report::{Failure, Report};
 use crate::sabotage::Sabotage;
+use crate::timeline::Recorder;
 use crate::violation::Violation;
 use crate::world::World;
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// How many of the newest lines of the trace to keep; 0 makes a run faster.
     pub lines_max: usize,
+    /// Whether to note what happens, for [`Timeline`](crate::Timeline).
+    pub timeline: bool,
     /// A bug to build in.
     pub sabotage: Option<Sabotage>,
 }
@@ -49,28 +52,30 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 /// As for [`run_seed`].
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
     let mut world = World::new(plan, options.sabotage, options.lines_max);
-    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
-    let seed = plan.seed;
-    match result {
-        Ok(Ok(())) => Ok(Report {
-            seed,
-            trace_hash: world.trace.hash(),
-            checkpoints: world.trace.take_checkpoints(),
-            events: world.trace.events(),
-            virtual_time: world.now() - Instant::ZERO,
-            counts: world.counts,
-            lines: world.trace.take_lines(),
-        }),
-        Ok(Err(violation)) => {
-            let lines = world.trace.take_lines();
-            Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
-        }
+    world.recorder = Recorder::new(options.timeline, plan.seed, plan.members);
+    let violation = match catch_unwind(AssertUnwindSafe(|| world.run())) {
+        Ok(Ok(())) => None,
+        Ok(Err(violation)) => Some(violation),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            let violation = Violation::new("panic", text.unwrap_or("without a text"));
-            let lines = world.trace.take_lines();
-            Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
+            Some(Violation::new("panic", text.unwrap_or("without a text")))
         }
+    };
+    let seed = plan.seed;
+    let lines = world.trace.take_lines();
+    let timeline = world.recorder.finish(world.now(), violation.as_ref());
+    if let Some(violation) = violation {
+        return Err(Box::new(Failure { seed, violation, at: world.now(), lines, timeline }));
     }
+    Ok(Report {
+        seed,
+        trace_hash: world.trace.hash(),
+        checkpoints: world.trace.take_checkpoints(),
+        events: world.trace.events(),
+        virtual_time: world.now() - Instant::ZERO,
+        counts: world.counts,
+        lines,
+        timeline,
+    })
 }

@@ -25,6 +25,7 @@ use crate::queue::{Event, Queue};
 use crate::report::Counts;
 use crate::rng::{Purpose, Stream};
 use crate::sabotage::Sabotage;
+use crate::timeline::Recorder;
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -56,6 +57,7 @@ pub(crate) struct World<'a> {
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
+    pub(crate) recorder: Recorder,
 }
 
 impl<'a> World<'a> {
@@ -90,6 +92,7 @@ impl<'a> World<'a> {
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
+            recorder: Recorder::default(),
         }
     }
 

@@ -50,16 +50,18 @@ pub(crate) enum Ending {
 /// Checks a whole history against the log that was applied.
 pub(crate) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Violation> {
     let ids = ids_of_payloads(history, applied)?;
-    for record in history {
+    for (place, record) in history.iter().enumerate() {
         match (&record.call, record.ended.as_ref().map(|(_, ending)| ending)) {
             (Call::Write(payload), Some(Ending::Answered(answer))) => {
-                check_answer(payload, answer, applied)?;
+                check_answer(payload, answer, applied)
+                    .map_err(|violation| violation.about(place))?;
             }
             (Call::Write(payload), Some(Ending::Failed)) => {
                 let applied = ids.get(payload).copied().flatten();
                 Violation::unless(applied.is_none(), "failed-without-effect", || {
                     format!("a call that failed was applied as {applied:?}: {record:?}")
-                })?;
+                })
+                .map_err(|violation| violation.about(place))?;
             }
             _ => {}
         }
@@ -145,8 +147,9 @@ fn check_order(history: &[Record]) -> Result<(), Violation> {
     }
     // At one moment calls come first: they may have overlapped.
     moments.sort_unstable();
-    let mut seen = 0;
-    let mut seen_at_call = vec![0; history.len()];
+    // The newest revision told, and the call that it was told to.
+    let mut seen = (0, None);
+    let mut seen_at_call = vec![seen; history.len()];
     for (_, is_end, place) in moments {
         if !is_end {
             seen_at_call[place] = seen;
@@ -154,16 +157,21 @@ fn check_order(history: &[Record]) -> Result<(), Violation> {
         }
         let record = &history[place];
         let Some((revision, demand)) = told(record) else { continue };
-        let before = seen_at_call[place];
+        let (before, teller) = seen_at_call[place];
         let fine = match demand {
             Demand::After => revision > before,
             Demand::NotBefore => revision >= before,
             Demand::Nothing => true,
         };
-        Violation::unless(fine, "real-time-order", || {
-            format!("revision {before} had been told to somebody before this call: {record:?}")
-        })?;
-        seen = seen.max(revision);
+        if !fine {
+            let detail =
+                format!("revision {before} had been told to somebody before this call: {record:?}");
+            let violation = Violation::new("real-time-order", detail).about(place);
+            return Err(teller.into_iter().fold(violation, Violation::about));
+        }
+        if revision > seen.0 {
+            seen = (revision, Some(place));
+        }
     }
     Ok(())
 }
@@ -182,7 +190,8 @@ fn check_local_order(history: &[Record]) -> Result<(), Violation> {
         let last = last.entry((member, life)).or_insert(revision);
         Violation::unless(revision >= *last, "member-order", || {
             format!("the member had told revision {last} before: {:?}", history[place])
-        })?;
+        })
+        .map_err(|violation| violation.about(place))?;
         *last = revision;
     }
     Ok(())
@@ -211,11 +220,13 @@ fn check_reads(history: &[Record], applied: &AppliedLog) -> Result<(), Violation
         let exists = revision >= 1 && revision <= applied.model().revision();
         Violation::unless(exists, "read-revision", || {
             format!("revision {revision} does not exist: {:?}", history[place])
-        })?;
+        })
+        .map_err(|violation| violation.about(place))?;
         let expected = select(&keys, span);
         Violation::unless(expected == found.kvs, "read-replay", || {
             format!("the read {:?} should have found {expected:?}", history[place])
-        })?;
+        })
+        .map_err(|violation| violation.about(place))?;
     }
     Ok(())
 }

@@ -34,6 +34,7 @@ impl World<'_> {
     ) -> Result<Ticket, Violation> {
         let ticket = self.history.len();
         self.counts.operations += 1;
+        self.recorder.call(self.now, place, request);
         let call = self.call_of(place, ticket, request);
         let life = self.members[place].life;
         let (now, deadline) = (self.now, self.members[place].local_time(self.now) + timeout);
@@ -136,6 +137,7 @@ impl World<'_> {
             Ending::Unknown => self.counts.operations_unknown += 1,
         }
         self.trace.fold(ticket as u64);
+        self.recorder.call_end(self.now, ticket, &ending);
         let record = &mut self.history[ticket];
         self.trace
             .line(self.now, || format!("call {ticket} at {} ends: {ending:?}", record.member));

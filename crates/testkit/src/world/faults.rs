@@ -19,6 +19,7 @@ impl World<'_> {
         let place = |target: Target| target.place(leader);
         let fault = &plan.faults[index].fault;
         self.trace.line(self.now, || format!("{fault:?}"));
+        self.recorder.fault(self.now, index, fault);
         match fault {
             Fault::Crash { target, down } => {
                 if let Some(place) = place(*target) {
@@ -40,6 +41,7 @@ impl World<'_> {
                     self.counts.pauses += 1;
                     let member = &mut self.members[place];
                     member.paused_until = member.paused_until.max(self.now + *lasting);
+                    self.recorder.paused(self.now, place, member.paused_until);
                 }
             }
             Fault::Cut { .. } | Fault::Isolate { .. } | Fault::Split { .. } => {
@@ -56,6 +58,7 @@ impl World<'_> {
                     self.counts.slowdowns += 1;
                     self.members[place].slow_factor = *factor;
                     self.cuts.insert(index, vec![(place, place)]);
+                    self.recorder.slowed(self.now, place, index);
                     self.queue.push(self.now + *lasting, Event::FaultEnd(index));
                 }
             }
@@ -94,11 +97,13 @@ impl World<'_> {
         for (from, to) in &links {
             self.links.cut(*from, *to, hold);
         }
+        self.recorder.cut(self.now, index, &links, hold);
         self.cuts.insert(index, links);
         self.queue.push(self.now + lasting, Event::FaultEnd(index));
     }
 
     pub(super) fn fault_end(&mut self, index: usize) {
+        self.recorder.fault_end(self.now, index);
         let Some(links) = self.cuts.remove(&index) else { return };
         let hold = match &self.plan.faults[index].fault {
             Fault::Slow { .. } => {

@@ -31,6 +31,7 @@ impl World<'_> {
     /// Ends all faults and restarts everybody who is down.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.line(self.now, || "healed".to_owned());
+        self.recorder.healed(self.now);
         self.links.heal();
         self.work = Work::quick();
         self.cuts.clear();

@@ -37,6 +37,7 @@ impl World<'_> {
                 member.running = Some(running);
                 let life = member.life;
                 self.trace.line(self.now, || format!("member {} opened, life {life}", place + 1));
+                self.recorder.opened(self.now, place, life);
                 if !self.reached(place, Step::Opened) {
                     self.schedule_wake(place);
                 }
@@ -148,6 +149,7 @@ impl World<'_> {
             return;
         }
         self.counts.crashes += 1;
+        self.recorder.crashed(self.now, place);
         self.end_life(place);
         let member = &mut self.members[place];
         member.noise.crashes += 1;
@@ -176,6 +178,7 @@ impl World<'_> {
         };
         self.counts.disk_failures += 1;
         self.trace.line(self.now, || format!("member {} stopped: {cause}", place + 1));
+        self.recorder.stopped(self.now, place, cause);
         self.end_life(place);
         let member = &mut self.members[place];
         member.log.reopen();
