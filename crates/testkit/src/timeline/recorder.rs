@@ -101,7 +101,7 @@ impl Recorder {
     /// The fault at `index` of the plan began.
     pub(crate) fn fault(&mut self, now: Instant, index: usize, fault: &impl Debug) {
         let Some(notes) = &mut self.0 else { return };
-        let text = words::plain(&format!("{fault:?}"), &["from", "to", "asked"]);
+        let text = words::plain(&format!("{fault:?}"), &FIELDS_OF_PLACES);
         notes.timeline.faults.push(FaultSpan { from: number(now), to: None, text });
         let place = notes.timeline.faults.len() - 1;
         notes.lasting.entry(index).or_default().push(Lasting::Fault(place));
@@ -119,13 +119,30 @@ impl Recorder {
         notes.lasting.entry(index).or_default().push(Lasting::Cut(place));
     }
 
+    /// The fault at `index` mended a link that it had cut alone.
+    pub(crate) fn mended(&mut self, now: Instant, index: usize, from: usize, to: usize) {
+        let Some(notes) = &mut self.0 else { return };
+        let link = (from as u64 + 1, to as u64 + 1);
+        for lasting in notes.lasting.get(&index).into_iter().flatten() {
+            if let Lasting::Cut(place) = lasting
+                && let cut = &mut notes.timeline.cuts[*place]
+                && cut.links == [link]
+            {
+                cut.to = cut.to.min(number(now));
+            }
+        }
+    }
+
     /// The fault at `index` of the plan is over.
     pub(crate) fn fault_end(&mut self, now: Instant, index: usize) {
         let Some(notes) = &mut self.0 else { return };
         for lasting in notes.lasting.remove(&index).unwrap_or_default() {
             match lasting {
                 Lasting::Fault(place) => notes.timeline.faults[place].to = Some(number(now)),
-                Lasting::Cut(place) => notes.timeline.cuts[place].to = number(now),
+                Lasting::Cut(place) => {
+                    let cut = &mut notes.timeline.cuts[place];
+                    cut.to = cut.to.min(number(now));
+                }
                 Lasting::State(place) => notes.close(place, now),
             }
         }
@@ -286,6 +303,9 @@ fn describe_found(found: &Found) -> String {
     }
     text
 }
+
+/// Fields of faults that hold the place of a member.
+const FIELDS_OF_PLACES: [&str; 5] = ["from", "to", "asked", "follower", "middle"];
 
 /// How many keys of a read are shown.
 const KEYS_SHOWN: usize = 8;
