@@ -7,11 +7,13 @@
 
 pub mod core;
 pub mod driver;
+mod log_group;
 mod machine;
 mod membership;
 mod recovery;
 mod wire;
 
+pub use log_group::LogGroup;
 pub use machine::{
     Command, CommittedEntry, Flusher, MachineError, SnapshotSource, Staged, Stager, StateMachine,
 };

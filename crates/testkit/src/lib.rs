@@ -19,6 +19,7 @@
 //! in, to show that the checkers find them.
 
 mod checkers;
+mod counts;
 mod effect;
 mod machine;
 mod member;
@@ -36,8 +37,9 @@ mod trace;
 mod violation;
 mod world;
 
-pub use plan::Plan;
-pub use report::{Counts, Failure, Report};
+pub use counts::{Counts, FaultKind};
+pub use plan::{FaultClass, Faults, Level, Plan, PlanError};
+pub use report::{Failure, Report};
 pub use run::{Options, run_plan, run_seed};
 pub use sabotage::Sabotage;
 pub use timeline::Timeline;

@@ -1,31 +1,47 @@
 //! What a run does, in full: the cluster, its limits, the noise, every fault and every operation.
 //!
 //! A plan is made from a seed by [`Plan::from_seed`], and the simulator takes nothing but a plan.
-//! So a plan can be printed, changed and run again.
+//! So a plan can be written to a file with [`Plan::to_json`], changed, read back with
+//! [`Plan::from_json`] and run again. Times stand in files as whole nanoseconds.
 
+mod classes;
+mod fault;
 mod faults;
 mod generate;
+mod json;
+mod limits;
 mod operations;
+mod validate;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_raft_node::core::Tuning;
 use quorate_types::Instant;
+use serde::{Deserialize, Serialize};
+
+pub use self::classes::{FaultClass, Faults, Level};
+pub use self::fault::{CutMode, DiskOperation, Fault, Step, Target, TimedFault};
+pub use self::json::PlanError;
+pub use self::limits::Limits;
 
 /// Everything that a run does.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Where the plan came from; also the seed of all noise while it runs.
     pub seed: u64,
     /// How many members the cluster has.
     pub members: usize,
     /// When faults end and everything is healed.
+    #[serde(with = "json::span")]
     pub duration: Duration,
     /// Limits and timing of all members.
-    pub tuning: Tuning,
+    pub limits: Limits,
     /// What the network does to messages.
     pub network: Network,
+    /// What crashes do to the members' disks.
+    #[serde(default)]
+    pub disk: Disk,
     /// How long the members' threads take.
     pub work: Work,
     /// The members' clocks, one for each.
@@ -37,11 +53,14 @@ pub struct Plan {
 }
 
 /// What the network does to messages. Chances are parts of a million for each message.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Network {
     /// The shortest way of a message.
+    #[serde(with = "json::span")]
     pub delay_min: Duration,
     /// The longest way of most messages.
+    #[serde(with = "json::span")]
     pub delay_max: Duration,
     /// How many take longer, up to six seconds.
     pub slow_ppm: u64,
@@ -57,196 +76,107 @@ pub struct Network {
     pub noticed_ppm: u64,
     /// How many snapshot streams break at each of their blocks.
     pub bulk_broken_ppm: u64,
+    /// How the times between the shortest and the longest way are spread.
+    #[serde(default)]
+    pub delay_shape: DelayShape,
+    /// How many bytes a link carries in a second; 0 for as many as there are.
+    #[serde(default)]
+    pub bandwidth: u64,
+    /// How many bytes wait before a link that has a bandwidth; more are lost.
+    #[serde(default)]
+    pub queue_size: u64,
+    /// How many are damaged on the way. The checksum of their frame does not hold, so the receiver
+    /// closes the connection, and what was under way is lost.
+    #[serde(default)]
+    pub damaged_ppm: u64,
+    /// How many arrive though the sender is told that they did not.
+    #[serde(default)]
+    pub misreported_ppm: u64,
+    /// How many arrive once more after their sender or receiver was restarted.
+    #[serde(default)]
+    pub stale_ppm: u64,
+}
+
+/// How the delays of messages are spread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum DelayShape {
+    /// Evenly from the shortest to the longest.
+    #[default]
+    Uniform,
+    /// Mostly short: about an eighth of the longest on average, twice as rare with each eighth.
+    Exponential,
+}
+
+/// What crashes do to the members' disks.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// How many crashes, in a million, leave a part of the log's first write that was lost: some of
+    /// its entries, and not its hard state.
+    pub torn_ppm: u64,
 }
 
 /// How long the members' threads take for each piece of work.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Work {
     /// The longest time that the consensus thread takes to wake up.
+    #[serde(with = "json::span")]
     pub wake_max: Duration,
     /// The usual time of a log sync; long ones are rare.
+    #[serde(with = "json::span")]
     pub sync: Duration,
     /// The longest time of a log sync.
+    #[serde(with = "json::span")]
     pub sync_max: Duration,
     /// The usual time of applying a run of entries.
+    #[serde(with = "json::span")]
     pub apply: Duration,
     /// The longest time of applying.
+    #[serde(with = "json::span")]
     pub apply_max: Duration,
     /// The usual time of a flush of the state.
+    #[serde(with = "json::span")]
     pub flush: Duration,
     /// The usual time of a read of old log entries.
+    #[serde(with = "json::span")]
     pub fetch: Duration,
     /// The usual time of one block of a snapshot stream.
+    #[serde(with = "json::span")]
     pub block: Duration,
 }
 
 /// How a member's clock runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClockRate {
     /// What it shows when the run begins.
+    #[serde(with = "json::moment")]
     pub origin: Instant,
     /// How fast it runs: nanoseconds it counts in a millisecond of true time.
     pub nanos_per_milli: u64,
 }
 
-/// A fault and when it begins.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TimedFault {
-    /// When.
-    pub at: Instant,
-    /// What.
-    pub fault: Fault,
-}
-
-/// Who is hit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// The member at this place.
-    Member(usize),
-    /// Whoever leads then; nobody if nobody does.
-    Leader,
-}
-
-/// Something that goes wrong.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// A member loses its power: unsynced bytes may be lost.
-    Crash {
-        /// Who.
-        target: Target,
-        /// How long it stays down.
-        down: Duration,
-    },
-    /// A member loses its power at a certain step, as soon as it comes to it.
-    CrashAt {
-        /// Who.
-        target: Target,
-        /// Where.
-        step: Step,
-        /// How long it stays down.
-        down: Duration,
-    },
-    /// All members lose their power.
-    CrashAll {
-        /// How long they stay down, one for each.
-        down: Vec<Duration>,
-    },
-    /// A member stops and goes on later, as by SIGSTOP; its clock runs on.
-    Pause {
-        /// Who.
-        target: Target,
-        /// For how long.
-        lasting: Duration,
-    },
-    /// One direction of a link carries nothing.
-    Cut {
-        /// The sender cut off.
-        from: usize,
-        /// The receiver cut off.
-        to: usize,
-        /// For how long.
-        lasting: Duration,
-        /// Whether messages wait until the cut is over, instead of being lost.
-        hold: bool,
-    },
-    /// A member is cut off from all others.
-    Isolate {
-        /// Who.
-        target: Target,
-        /// For how long.
-        lasting: Duration,
-        /// As for a cut.
-        hold: bool,
-    },
-    /// Members are split into two groups.
-    Split {
-        /// One group, as a set of bits by place.
-        group: u64,
-        /// For how long.
-        lasting: Duration,
-        /// As for a cut.
-        hold: bool,
-    },
-    /// A write to a member's disk fails; the member must stop itself.
-    DiskFailure {
-        /// Who.
-        target: Target,
-        /// Which write.
-        write: DiskWrite,
-        /// How long the member stays down after it stopped.
-        down: Duration,
-    },
-    /// A member's threads take longer.
-    Slow {
-        /// Who.
-        target: Target,
-        /// How many times longer.
-        factor: u32,
-        /// For how long.
-        lasting: Duration,
-    },
-    /// Somebody asks a member to move leadership.
-    TransferLeader {
-        /// Whom.
-        asked: usize,
-        /// To whom it should move.
-        to: usize,
-    },
-}
-
-/// Steps of a member's work around which a crash is most telling.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// Messages were sent, nothing was handed to the threads.
-    Sent,
-    /// The log was written and not synced.
-    LogWritten,
-    /// The log was synced and nobody was told.
-    LogSynced,
-    /// Entries were applied and nobody was told.
-    Applied,
-    /// The state was flushed and nobody was told.
-    Flushed,
-    /// The log was purged.
-    Purged,
-    /// A snapshot was collected.
-    Staged,
-    /// A snapshot is to be installed.
-    Installing,
-    /// A snapshot was installed and the log is still the old one.
-    Installed,
-    /// The member was just opened again.
-    Opened,
-}
-
-/// Writes that can be told to fail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DiskWrite {
-    /// A write to the log.
-    LogWrite,
-    /// A sync of the log.
-    LogSync,
-    /// A write to the state.
-    StateWrite,
-    /// A flush of the state.
-    StateFlush,
-}
-
 /// An operation of a client.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Operation {
     /// When it is called.
+    #[serde(with = "json::moment")]
     pub at: Instant,
     /// The member asked.
     pub member: usize,
     /// How long the client waits.
+    #[serde(with = "json::span")]
     pub timeout: Duration,
     /// What it asks for.
     pub request: Request,
 }
 
 /// What a client asks for. Keys are small numbers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Sets a key to a value that no other operation writes.
     Put {
@@ -286,7 +216,8 @@ pub enum Request {
 }
 
 /// What a compare-and-set expects of its key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Expected {
     /// It does not exist.
     Absent,
@@ -309,16 +240,6 @@ impl Work {
             flush: micros(1_000),
             fetch: micros(50),
             block: micros(500),
-        }
-    }
-}
-
-impl Target {
-    /// The member meant, given who leads.
-    pub(crate) fn place(self, leader: Option<usize>) -> Option<usize> {
-        match self {
-            Self::Member(place) => Some(place),
-            Self::Leader => leader,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_raft_node::core::Fetch;
@@ -17,8 +18,12 @@ pub(crate) enum Event {
     Operation(usize),
     /// A fault begins.
     Fault(usize),
-    /// A fault that lasts ends.
-    FaultEnd(usize),
+    /// A fault that lasts goes on or ends.
+    FaultStep { fault: usize, step: usize },
+    /// A pause or a stall of a member may be over.
+    Resume(usize),
+    /// A member loses its power in a loop of crashes.
+    LoopCrash { member: usize, life: u64, down: Duration },
     /// A message arrives, at whatever life the receiver is in.
     Message { from: usize, to: usize, bytes: Bytes },
     /// A member's transport noticed losses.
@@ -37,6 +42,8 @@ pub(crate) enum Event {
     FetchDone { member: usize, life: u64, fetch: Fetch },
     /// A snapshot stream moves on by a block.
     BulkStep(u64),
+    /// A snapshot stream has stood still since this block for as long as it may.
+    BulkIdle { transfer: u64, block: u64 },
     /// A snapshot stream is over for its sender.
     BulkEnd { member: usize, life: u64, to: MemberId, delivered: bool },
     /// A member is opened again.
@@ -53,7 +60,7 @@ impl Event {
         match self {
             Self::Operation(_) => 1,
             Self::Fault(_) => 2,
-            Self::FaultEnd(_) => 3,
+            Self::FaultStep { .. } => 3,
             Self::Message { .. } => 4,
             Self::Unreachable { .. } => 5,
             Self::Wake { .. } => 6,
@@ -67,6 +74,9 @@ impl Event {
             Self::Restart { .. } => 14,
             Self::Heal => 15,
             Self::Progress => 16,
+            Self::Resume(_) => 17,
+            Self::LoopCrash { .. } => 18,
+            Self::BulkIdle { .. } => 19,
         }
     }
 
@@ -81,9 +91,21 @@ impl Event {
             | Self::ApplyDone { member, life }
             | Self::FlushDone { member, life, .. }
             | Self::FetchDone { member, life, .. }
+            | Self::LoopCrash { member, life, .. }
             | Self::BulkEnd { member, life, .. } => Some((*member, Some(*life))),
             _ => None,
         }
+    }
+
+    /// Whether it tells that a member's disk is done.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        matches!(
+            self,
+            Self::LogDone { .. }
+                | Self::ApplyDone { .. }
+                | Self::FlushDone { .. }
+                | Self::FetchDone { .. }
+        )
     }
 }
 
@@ -112,6 +134,14 @@ impl Queue {
         self.sequence += 1;
         let order = rng(self.seed, Purpose::Order, 0, self.sequence);
         self.heap.push(Scheduled { at, order, sequence: self.sequence, event });
+    }
+
+    /// Loses the messages under way from or to a member.
+    pub(crate) fn lose_messages(&mut self, place: usize) {
+        self.heap.retain(|scheduled| match &scheduled.event {
+            Event::Message { from, to, .. } => *from != place && *to != place,
+            _ => true,
+        });
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {

@@ -36,6 +36,16 @@ pub enum Purpose {
     Core = 12,
     /// Which of several events at one time comes first.
     Order = 13,
+    /// How strong each class of faults is.
+    Levels = 14,
+    /// Who must recover first when faults end, and what becomes of the others meanwhile.
+    Recovery = 15,
+    /// The order in which messages that were held back leave.
+    Release = 16,
+    /// What a failed operation of a disk leaves.
+    DiskFailure = 17,
+    /// When messages of earlier lives arrive.
+    Stale = 18,
 }
 
 /// The number at `counter` of the stream for (`seed`, `purpose`, `entity`).
@@ -86,6 +96,16 @@ impl Stream {
     /// A time from `first` up to and with `last`.
     pub fn duration(&mut self, first: Duration, last: Duration) -> Duration {
         Duration::from_nanos(self.between(nanos(first), nanos(last)))
+    }
+
+    /// A time around `mean` that is half as probable with each further `mean`, by whole numbers
+    /// only: the same on every machine.
+    pub fn exponential(&mut self, mean: Duration) -> Duration {
+        let drawn = self.draw();
+        let whole = u64::from(drawn.trailing_zeros().min(20));
+        let part = u128::from(drawn >> 32) * mean.as_nanos() >> 32;
+        let part = u64::try_from(part).unwrap_or(u64::MAX);
+        Duration::from_nanos(nanos(mean).saturating_mul(whole).saturating_add(part))
     }
 
     /// A time from `base` on that is mostly short and seldom very long: each doubling is half as
@@ -153,6 +173,7 @@ mod tests {
             assert!(stream.below(3) < 3);
             assert!((5..=7).contains(&stream.between(5, 7)));
             hits += u64::from(stream.chance(100_000));
+            assert!(stream.exponential(Duration::from_secs(1)) <= Duration::from_secs(21));
             let limit = Duration::from_secs(1);
             assert!(stream.long_tail(Duration::from_millis(1), limit) <= limit);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quorate_types::Instant;
 
-use crate::plan::Plan;
+use crate::plan::{Faults, Plan};
 use crate::report::{Failure, Report};
 use crate::sabotage::Sabotage;
 use crate::timeline::Recorder;
@@ -15,10 +15,12 @@ use crate::world::World;
 /// What is different from what the seed alone would do.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// How many members; 1, 3 or 5 by the seed if nothing is given.
+    /// How many members, 7 at most; 1, 3 or 5 by the seed if nothing is given.
     pub members: Option<usize>,
     /// How long faults last in virtual time; 8 to 20 seconds by the seed if nothing is given.
     pub duration: Option<Duration>,
+    /// Which faults there are; by default each class is off, low or high by the seed.
+    pub faults: Faults,
     /// How many of the newest lines of the trace to keep; 0 makes a run faster.
     pub lines_max: usize,
     /// Whether to note what happens, for [`Timeline`](crate::Timeline).
@@ -41,11 +43,11 @@ pub struct Options {
 /// # Ok::<(), Box<quorate_testkit::Failure>>(())
 /// ```
 pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
-    let plan = Plan::from_seed(seed, options.members, options.duration);
+    let plan = Plan::from_seed(seed, options);
     run_plan(&plan, options)
 }
 
-/// Runs a plan, whatever seed it came from. Members and duration are the plan's.
+/// Runs a plan, whatever seed it came from. Members, duration and faults are the plan's.
 ///
 /// # Errors
 ///

@@ -8,6 +8,7 @@ mod finish;
 mod process;
 mod storage;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,18 +19,19 @@ use quorate_types::{Instant, MemberId};
 use crate::checkers::applied::AppliedLog;
 use crate::checkers::consensus::{Consensus, Holdings, hash_bytes};
 use crate::checkers::history::Record;
+use crate::counts::{Counts, FaultKind};
 use crate::member::{Member, Running, Ticket};
 use crate::network::Links;
 use crate::plan::{ClockRate, Plan, Step, Work};
 use crate::queue::{Event, Queue};
-use crate::report::Counts;
-use crate::rng::{Purpose, Stream};
+use crate::rng::{MILLION, Purpose, Stream};
 use crate::sabotage::Sabotage;
 use crate::timeline::Recorder;
 use crate::trace::Trace;
 use crate::violation::Violation;
 
 use self::bulk::Transfer;
+use self::faults::{Lasting, kind_of_step};
 use self::finish::Recovery;
 
 /// A run in progress.
@@ -49,10 +51,10 @@ pub(crate) struct World<'a> {
     consensus: Consensus,
     applied: AppliedLog,
     history: Vec<Record>,
-    /// Links cut by each fault that lasts.
-    cuts: BTreeMap<usize, Vec<(usize, usize)>>,
+    /// What each fault that lasts has to take back at its end.
+    lasting: BTreeMap<usize, Lasting>,
     /// A member that loses its power as soon as the present event is over.
-    crash_now: Option<(usize, Duration)>,
+    crash_now: Option<(usize, Duration, FaultKind)>,
     recovery: Option<Recovery>,
     finished: bool,
     pub(crate) counts: Counts,
@@ -86,7 +88,7 @@ impl<'a> World<'a> {
             consensus: Consensus::default(),
             applied: AppliedLog::new(),
             history: Vec::with_capacity(plan.operations.len()),
-            cuts: BTreeMap::new(),
+            lasting: BTreeMap::new(),
             crash_now: None,
             recovery: None,
             finished: false,
@@ -103,6 +105,7 @@ impl<'a> World<'a> {
 
     /// Runs until the healed cluster has recovered and everything is checked.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        self.count_constants();
         for place in 0..self.members.len() {
             self.start(place)?;
         }
@@ -111,24 +114,33 @@ impl<'a> World<'a> {
                 return Err(Violation::new("liveness", "nothing is left to happen"));
             };
             self.now = at;
-            if let Some(resumed) = self.paused(&event) {
-                self.queue.push(resumed, event);
+            if let Some((place, _)) = event.member()
+                && self.members[place].defers(&event, at)
+            {
+                self.members[place].deferred.push(event);
                 continue;
             }
             self.note(&event);
             self.dispatch(event)?;
-            if let Some((place, down)) = self.crash_now.take() {
-                self.crash(place, down);
+            if let Some((place, down, kind)) = self.crash_now.take() {
+                self.crash(place, down, kind);
             }
         }
         self.check_end()
     }
 
-    /// When the member that the event is for goes on, if it is paused.
-    fn paused(&self, event: &Event) -> Option<Instant> {
-        let (place, _) = event.member()?;
-        let until = self.members[place].paused_until;
-        (until > self.now).then_some(until)
+    /// Counts what disturbs the members all the time.
+    fn count_constants(&mut self) {
+        for clock in &self.plan.clocks {
+            match clock.nanos_per_milli.cmp(&MILLION) {
+                Ordering::Less => self.counts.note(FaultKind::ClockSlow),
+                Ordering::Greater => self.counts.note(FaultKind::ClockFast),
+                Ordering::Equal => {}
+            }
+        }
+        if self.plan.limits.log_keep_entries < TINY_KEEP_ENTRIES {
+            self.counts.note(FaultKind::TinyLimits);
+        }
     }
 
     fn note(&mut self, event: &Event) {
@@ -152,8 +164,16 @@ impl<'a> World<'a> {
         match event {
             Event::Operation(place) => self.operation(place),
             Event::Fault(place) => self.fault(place),
-            Event::FaultEnd(place) => {
-                self.fault_end(place);
+            Event::FaultStep { fault, step } => {
+                self.fault_step(fault, step);
+                Ok(())
+            }
+            Event::Resume(place) => {
+                self.resume(place);
+                Ok(())
+            }
+            Event::LoopCrash { member, down, .. } => {
+                self.crash(member, down, FaultKind::CrashInLoop);
                 Ok(())
             }
             Event::Message { from, to, bytes } => {
@@ -177,16 +197,18 @@ impl<'a> World<'a> {
             }
             Event::FetchDone { member, fetch, .. } => self.fetch_done(member, fetch),
             Event::BulkStep(transfer) => self.bulk_step(transfer),
+            Event::BulkIdle { transfer, block } => {
+                self.bulk_idle(transfer, block);
+                Ok(())
+            }
             Event::BulkEnd { member, to, delivered, .. } => {
                 self.tell(member, Input::SnapshotSent { to, delivered });
                 Ok(())
             }
             Event::Restart { member, life } => {
                 let member_now = &self.members[member];
-                if member_now.life == life && member_now.running.is_none() {
-                    self.start(member)?;
-                }
-                Ok(())
+                let due = member_now.life == life && member_now.running.is_none();
+                if due && !self.stays_down(member) { self.start(member) } else { Ok(()) }
             }
             Event::Heal => self.heal(),
             Event::Progress => self.progress(),
@@ -198,19 +220,20 @@ impl<'a> World<'a> {
     fn send(&mut self, from: usize, to: MemberId, bytes: Bytes) {
         let Ok(to) = usize::try_from(to.get() - 1) else { return };
         self.counts.messages += 1;
-        let fate = self.links.route(self.plan, from, to, &bytes, self.now);
-        self.counts.messages_lost += u64::from(fate.lost);
-        self.counts.messages_doubled += u64::from(fate.arrivals[1].is_some());
+        let counts = &mut self.counts;
+        let fate = self.links.route(self.plan, (from, to), &bytes, self.now, counts);
         if fate.noticed {
             let at = self.now + Duration::from_millis(1);
             self.queue.push(at, Event::Unreachable { member: from, peer: to });
         }
+        let delay = self.members[to].receive_delay;
         let [first, copy] = fate.arrivals;
         if let Some(at) = copy {
-            self.queue.push(at, Event::Message { from, to, bytes: bytes.clone() });
+            let bytes = bytes.clone();
+            self.queue.push(at + delay, Event::Message { from, to, bytes });
         }
         if let Some(at) = first {
-            self.queue.push(at, Event::Message { from, to, bytes });
+            self.queue.push(at + delay, Event::Message { from, to, bytes });
         }
     }
 
@@ -245,8 +268,7 @@ impl<'a> World<'a> {
     fn reached(&mut self, place: usize, step: Step) -> bool {
         let member = &mut self.members[place];
         let Some((_, down)) = member.crash_at.take_if(|(at, _)| *at == step) else { return false };
-        self.counts.crashes_at_steps += 1;
-        self.crash_now = Some((place, down));
+        self.crash_now = Some((place, down, kind_of_step(step)));
         true
     }
 
@@ -272,3 +294,6 @@ fn describe(event: &Event) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// Members that keep fewer entries than this have tiny limits.
+const TINY_KEEP_ENTRIES: u64 = 10;

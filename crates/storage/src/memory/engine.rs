@@ -113,6 +113,16 @@ impl MemoryEngine {
         self.shared.faults.corrupt_next_read();
     }
 
+    /// Takes back an order of [`MemoryEngine::corrupt_next_read`] that was not carried out yet.
+    pub fn forget_damage(&self) {
+        self.shared.faults.forget_read();
+    }
+
+    /// Takes back every order of a failure that was not carried out yet.
+    pub fn forget_failures(&self) {
+        self.shared.faults.forget();
+    }
+
     /// Carries out an ordered failure of a write or flush, after which the engine stops.
     fn check(&self, operation: Operation) -> Result<(), StorageError> {
         self.shared.latch.check()?;
@@ -381,6 +391,12 @@ mod tests {
         engine.corrupt_next_read();
         assert!(matches!(engine.get(LIVE, b"key"), Err(StorageError::Corrupt { .. })));
         assert_eq!(engine.get(LIVE, b"key").unwrap(), None);
+        engine.corrupt_next_read();
+        engine.forget_damage();
+        assert_eq!(engine.get(LIVE, b"key").unwrap(), None);
+        engine.fail_next_write(io::ErrorKind::Other);
+        engine.forget_failures();
+        put(&engine, "key", "1");
     }
 
     #[test]

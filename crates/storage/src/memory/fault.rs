@@ -30,7 +30,14 @@ pub(super) struct Faults {
 struct Orders {
     write: Option<io::ErrorKind>,
     sync: Option<io::ErrorKind>,
-    read: bool,
+    read: Option<ReadFailure>,
+}
+
+/// How a read fails.
+#[derive(Clone, Copy, Debug)]
+enum ReadFailure {
+    Io(io::ErrorKind),
+    Damage,
 }
 
 impl Faults {
@@ -48,8 +55,27 @@ impl Faults {
 
     /// Lets the next read find damaged bytes.
     pub(super) fn corrupt_next_read(&self) {
-        self.orders.lock().read = true;
+        self.orders.lock().read = Some(ReadFailure::Damage);
         self.armed.store(true, Ordering::Release);
+    }
+
+    /// Lets the next read fail with `kind`.
+    pub(super) fn fail_next_read(&self, kind: io::ErrorKind) {
+        self.orders.lock().read = Some(ReadFailure::Io(kind));
+        self.armed.store(true, Ordering::Release);
+    }
+
+    /// Takes back an order for the next read.
+    pub(super) fn forget_read(&self) {
+        if self.armed.load(Ordering::Acquire) {
+            self.orders.lock().read = None;
+        }
+    }
+
+    /// Takes back every order that was not carried out yet.
+    pub(super) fn forget(&self) {
+        *self.orders.lock() = Orders::default();
+        self.armed.store(false, Ordering::Release);
     }
 
     /// Carries out an order for `operation`, if there is one.
@@ -63,14 +89,17 @@ impl Faults {
                 orders.write.take().map_or(Ok(()), |kind| fail("write", path, kind))
             }
             Operation::Sync => orders.sync.take().map_or(Ok(()), |kind| fail("sync", path, kind)),
-            Operation::Read if std::mem::take(&mut orders.read) => Err(StorageError::Corrupt {
-                path: path.into(),
-                offset: 0,
-                detail: "damage was ordered by a test".into(),
-            }),
-            Operation::Read => Ok(()),
+            Operation::Read => match orders.read.take() {
+                None => Ok(()),
+                Some(ReadFailure::Io(kind)) => fail("read", path, kind),
+                Some(ReadFailure::Damage) => Err(StorageError::Corrupt {
+                    path: path.into(),
+                    offset: 0,
+                    detail: "damage was ordered by a test".into(),
+                }),
+            },
         };
-        let armed = orders.write.is_some() || orders.sync.is_some() || orders.read;
+        let armed = orders.write.is_some() || orders.sync.is_some() || orders.read.is_some();
         self.armed.store(armed, Ordering::Release);
         result
     }

@@ -77,12 +77,29 @@ impl MemoryLog {
     /// Like [`MemoryLog::crash`], but the first `batches` of the unsynced appends and purges
     /// happened to be on disk (all of them if there are fewer) and are durable from then on.
     pub fn crash_keeping(&self, batches: usize) {
+        self.crash_tearing(batches, 0);
+    }
+
+    /// Like [`MemoryLog::crash_keeping`], but of the first append that is lost up to `entries`
+    /// entries happened to be on disk, without its hard state. Returns how many stay.
+    ///
+    /// This is worse than what a [`LogStore`] promises. An append that starts the log anew is
+    /// never torn, as what it replaced is gone at once.
+    pub fn crash_tearing(&self, batches: usize, entries: usize) -> usize {
         let mut content = self.shared.content.write();
+        let mut torn = None;
         while content.unsynced.len() > batches {
+            let first_lost = content.unsynced.len() == batches + 1;
+            torn = first_lost.then(|| content.written_last(entries)).flatten();
             content.take_back_last();
+        }
+        let stayed = torn.as_ref().map_or(0, Vec::len);
+        if let Some(entries) = torn {
+            content.append(&LogBatch { entries, ..LogBatch::default() });
         }
         content.unsynced.clear();
         self.shared.latch.clear();
+        stayed
     }
 
     /// Closes the log in an orderly way and opens it again: everything is then durable.
@@ -110,6 +127,16 @@ impl MemoryLog {
     /// Lets the next read of entries find damaged bytes.
     pub fn corrupt_next_read(&self) {
         self.shared.faults.corrupt_next_read();
+    }
+
+    /// Lets the next read of entries fail with `kind`.
+    pub fn fail_next_read(&self, kind: io::ErrorKind) {
+        self.shared.faults.fail_next_read(kind);
+    }
+
+    /// Takes back every order of a failure that was not carried out yet.
+    pub fn forget_failures(&self) {
+        self.shared.faults.forget();
     }
 
     fn check(&self, operation: Operation) -> Result<(), StorageError> {
@@ -220,6 +247,14 @@ impl Content {
         }
     }
 
+    /// The first `count` entries, or fewer, that the newest change wrote; nothing if it was another
+    /// kind of change.
+    fn written_last(&self, count: usize) -> Option<Vec<LogEntry>> {
+        let UndoEntries::Suffix { kept, .. } = &self.unsynced.back()?.entries else { return None };
+        let written = self.entries.iter().skip(*kept).take(count).cloned().collect::<Vec<_>>();
+        (!written.is_empty()).then_some(written)
+    }
+
     fn take_back_last(&mut self) {
         let Some(undo) = self.unsynced.pop_back() else { return };
         match undo.entries {
@@ -309,6 +344,40 @@ mod tests {
         log.crash();
         assert_eq!(terms(&log), [2, 2]);
         assert_eq!(log.state().start.index.get(), 2);
+    }
+
+    #[test]
+    fn a_torn_append_leaves_its_first_entries_without_its_hard_state() {
+        let hard_state = |term| Some(HardState { term: Term::new(term), ..HardState::default() });
+        let mut log = MemoryLog::new();
+        log.append(&LogBatch { hard_state: hard_state(1), ..batch(1..=3, 1) }, true).unwrap();
+        log.append(&batch(4..=4, 1), false).unwrap();
+        log.append(&LogBatch { hard_state: hard_state(2), ..batch(2..=5, 2) }, false).unwrap();
+        log.append(&batch(6..=6, 2), false).unwrap();
+        assert_eq!(log.crash_tearing(1, 2), 2);
+        assert_eq!(terms(&log), [1, 2, 2]);
+        assert_eq!(log.state().hard_state.term, Term::new(1));
+        assert_eq!(log.unsynced_batches(), 0);
+        // Nothing was lost, so nothing is torn.
+        assert_eq!(log.crash_tearing(0, 2), 0);
+        let reset = Some(LogPosition::new(Term::new(7), LogIndex::new(9)));
+        log.append(&LogBatch { reset, ..batch(10..=10, 8) }, false).unwrap();
+        assert_eq!(log.crash_tearing(0, 1), 0);
+        assert_eq!(terms(&log), [1, 2, 2]);
+    }
+
+    #[test]
+    fn a_read_fails_as_ordered_and_once() {
+        let mut log = MemoryLog::new();
+        log.append(&batch(1..=1, 1), true).unwrap();
+        let read = || log.reader().entries(LogIndex::new(1), LogIndex::new(2), u64::MAX);
+        log.fail_next_read(io::ErrorKind::Other);
+        assert!(matches!(read(), Err(StorageError::Io { action: "read", .. })));
+        log.corrupt_next_read();
+        assert!(matches!(read(), Err(StorageError::Corrupt { .. })));
+        log.corrupt_next_read();
+        log.forget_failures();
+        assert_eq!(read().unwrap().len(), 1);
     }
 
     #[test]

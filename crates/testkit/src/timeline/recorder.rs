@@ -148,18 +148,34 @@ impl Recorder {
         }
     }
 
-    /// Everything is healed.
+    /// What went wrong before now is over.
     pub(crate) fn healed(&mut self, now: Instant) {
         let Some(notes) = &mut self.0 else { return };
-        notes.timeline.healed = Some(number(now));
-        for state in &mut notes.timeline.states {
+        let at = number(now);
+        notes.timeline.healed.get_or_insert(at);
+        for state in notes.timeline.states.iter_mut().filter(|state| state.from < at) {
             if matches!(state.kind, StateKind::Paused | StateKind::Slow) {
-                state.to = state.to.min(number(now));
+                state.to = state.to.min(at);
             }
         }
-        for cut in &mut notes.timeline.cuts {
-            cut.to = cut.to.min(number(now));
+        for cut in notes.timeline.cuts.iter_mut().filter(|cut| cut.from < at) {
+            cut.to = cut.to.min(at);
         }
+    }
+
+    /// A member is kept away from the others while those recover.
+    pub(crate) fn away(&mut self, now: Instant, place: usize, paused: bool) {
+        let Some(notes) = &mut self.0 else { return };
+        if paused {
+            notes.state(now, place, StateKind::Paused, 0, Instant::MAX);
+        }
+        let alone = place as u64 + 1;
+        let others = (1..=notes.timeline.members).filter(|other| *other != alone);
+        let links: Vec<(u64, u64)> =
+            others.flat_map(|other| [(alone, other), (other, alone)]).collect();
+        let text = format!("{alone} away");
+        let (from, to) = (number(now), number(Instant::MAX));
+        notes.timeline.cuts.push(CutSpan { from, to, links, hold: false, text });
     }
 
     /// A call began; calls are numbered from 0 in the order of their beginnings.

@@ -101,7 +101,7 @@ fn entries(timeline: &Timeline) -> Vec<Entry> {
         entries.push(Entry { at: mark.at, weight, who, text });
     }
     if let Some(at) = timeline.healed {
-        let text = "all faults are over, everything is healed".to_owned();
+        let text = "faults are over: a majority is healed, then all".to_owned();
         entries.push(Entry { at, weight: 400, who: "cluster".to_owned(), text });
     }
     entries.extend(timeline.calls.iter().map(call_entry));

@@ -1,11 +1,15 @@
 //! Snapshot streams between members, block by block.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use quorate_raft_node::core::Input;
 use quorate_raft_node::{SnapshotSource, Staged};
 use quorate_types::MemberId;
 
 use super::World;
+use super::process::explain;
+use crate::counts::FaultKind;
 use crate::plan::Step;
 use crate::queue::Event;
 use crate::rng::{Purpose, Stream};
@@ -69,17 +73,20 @@ impl World<'_> {
         let Some(mut transfer) = self.transfers.remove(&id) else { return Ok(()) };
         let stalled = [transfer.from, transfer.to]
             .into_iter()
-            .map(|place| self.members[place].paused_until)
-            .find(|until| *until > self.now);
-        if let Some(until) = stalled {
+            .find(|place| self.members[*place].paused_until > self.now);
+        if let Some(place) = stalled {
+            let event = Event::BulkIdle { transfer: id, block: transfer.blocks };
+            self.queue.push(self.now + IDLE_MAX, event);
             self.transfers.insert(id, transfer);
-            self.queue.push(until, Event::BulkStep(id));
+            self.members[place].deferred.push(Event::BulkStep(id));
             return Ok(());
         }
-        match self.move_block(id, &mut transfer) {
+        match self.move_block(id, &mut transfer)? {
             Moved::On => {
+                let to = transfer.to;
                 self.transfers.insert(id, transfer);
                 self.schedule_block(id);
+                self.reached(to, Step::Staging);
                 Ok(())
             }
             Moved::Broken => {
@@ -91,38 +98,63 @@ impl World<'_> {
         }
     }
 
-    fn move_block(&mut self, id: u64, transfer: &mut Transfer) -> Moved {
+    /// Breaks a stream that did not move on since this block.
+    pub(super) fn bulk_idle(&mut self, id: u64, block: u64) {
+        let idle = |transfer: &Transfer| transfer.blocks == block;
+        if !self.transfers.get(&id).is_some_and(idle) {
+            return;
+        }
+        if let Some(transfer) = self.transfers.remove(&id) {
+            self.counts.note(FaultKind::StreamBroken);
+            self.stop_receiving(&transfer);
+            self.end_transfer(&transfer, false);
+        }
+    }
+
+    fn move_block(&mut self, id: u64, transfer: &mut Transfer) -> Result<Moved, Violation> {
         let Transfer { from, to, .. } = *transfer;
         let mut noise = Stream::new(self.plan.seed, Purpose::Bulk, id, transfer.blocks);
         let noisy = self.recovery.is_none();
         // The first number is the delay's.
         noise.draw();
-        let broken = (noisy && noise.chance(self.plan.network.bulk_broken_ppm))
+        let noise_breaks = noisy && noise.chance(self.plan.network.bulk_broken_ppm);
+        let broken = noise_breaks
             || self.links.is_cut(from, to)
             || self.members[from].life != transfer.from_life
             || self.members[from].running.is_none()
             || transfer.to_life.is_some_and(|life| life != self.members[to].life);
         if broken {
-            return Moved::Broken;
+            self.counts.note(FaultKind::StreamBroken);
+            return Ok(Moved::Broken);
         }
         let life = self.members[to].life;
-        let Some(running) = &mut self.members[to].running else { return Moved::Broken };
+        let Some(running) = &mut self.members[to].running else { return Ok(Moved::Broken) };
         if transfer.to_life.is_none() {
             if running.receiving {
-                return Moved::Broken;
+                return Ok(Moved::Broken);
             }
-            let Ok(staged) = running.stager.begin() else { return Moved::Broken };
+            let Ok(staged) = running.stager.begin() else { return Ok(Moved::Broken) };
             running.receiving = true;
             transfer.staged = Some(staged);
             transfer.to_life = Some(life);
         }
-        match (transfer.source.next_block(), &mut transfer.staged) {
+        let sender = &self.members[from];
+        if sender.has_damage() {
+            sender.engine.corrupt_next_read();
+        }
+        let block = transfer.source.next_block();
+        sender.engine.forget_damage();
+        match (block, &mut transfer.staged) {
             (Ok(Some(block)), Some(staged)) => match staged.push(&block) {
-                Ok(()) => Moved::On,
-                Err(_) => Moved::Broken,
+                Ok(()) => Ok(Moved::On),
+                Err(_) => Ok(Moved::Broken),
             },
-            (Ok(None), Some(_)) => Moved::Complete,
-            _ => Moved::Broken,
+            (Ok(None), Some(_)) => Ok(Moved::Complete),
+            (Err(error), _) => {
+                self.storage_failed(from, &explain(&*error.0))?;
+                Ok(Moved::Broken)
+            }
+            (Ok(_), None) => Ok(Moved::Broken),
         }
     }
 
@@ -155,6 +187,9 @@ impl World<'_> {
         let mut noise = Stream::new(self.plan.seed, Purpose::Bulk, id, u64::MAX);
         let noisy = self.recovery.is_none();
         let delivered = !(noisy && noise.chance(self.plan.network.bulk_broken_ppm));
+        if !delivered {
+            self.counts.note(FaultKind::StreamMisreported);
+        }
         self.end_transfer(&transfer, delivered);
         Ok(())
     }
@@ -166,3 +201,7 @@ impl World<'_> {
         self.queue.push(at, Event::BulkEnd { member, life, to, delivered });
     }
 }
+
+/// How long a stream may stand still before its receiver gives it up. Shorter than what the TCP
+/// transport waits unless told otherwise: meanwhile no other snapshot is received.
+const IDLE_MAX: Duration = Duration::from_secs(2);

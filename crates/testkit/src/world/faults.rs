@@ -1,13 +1,26 @@
-//! Faults as they begin and end.
+//! Faults as they begin, go on and end.
 
 use std::io::ErrorKind;
-
-use super::World;
-use crate::plan::{DiskWrite, Fault, Target};
-use crate::queue::Event;
-use crate::violation::Violation;
+use std::time::Duration;
 
 use quorate_raft_node::core::Input;
+
+use super::World;
+use crate::counts::FaultKind;
+use crate::plan::{CutMode, DiskOperation, Fault, Step};
+use crate::queue::Event;
+use crate::rng::{Purpose, Stream};
+use crate::violation::Violation;
+
+/// What a fault that lasts takes back at its end.
+pub(super) enum Lasting {
+    /// These links are mended.
+    Links(Vec<(usize, usize)>, CutMode),
+    /// This member works as fast as before.
+    Slow(usize),
+    /// This member receives as soon as before.
+    SlowReceiver(usize),
+}
 
 impl World<'_> {
     pub(super) fn fault(&mut self, index: usize) -> Result<(), Violation> {
@@ -15,122 +28,285 @@ impl World<'_> {
             return Ok(());
         }
         let plan = self.plan;
-        let leader = self.leader();
-        let place = |target: Target| target.place(leader);
         let fault = &plan.faults[index].fault;
         self.trace.line(self.now, || format!("{fault:?}"));
         self.recorder.fault(self.now, index, fault);
         match fault {
-            Fault::Crash { target, down } => {
-                if let Some(place) = place(*target) {
-                    self.crash(place, *down);
-                }
-            }
-            Fault::CrashAt { target, step, down } => {
-                if let Some(place) = place(*target) {
-                    self.members[place].crash_at = Some((*step, *down));
-                }
-            }
             Fault::CrashAll { down } => {
-                for (place, down) in down.iter().enumerate() {
-                    self.crash(place, *down);
+                self.counts.note(FaultKind::CrashOfAll);
+                for (place, down) in down.iter().enumerate().take(self.members.len()) {
+                    self.crash(place, *down, FaultKind::Crash);
                 }
             }
-            Fault::Pause { target, lasting } => {
-                if let Some(place) = place(*target) {
-                    self.counts.pauses += 1;
-                    let member = &mut self.members[place];
-                    member.paused_until = member.paused_until.max(self.now + *lasting);
-                    self.recorder.paused(self.now, place, member.paused_until);
+            Fault::Crash { target, .. }
+            | Fault::CrashAt { target, .. }
+            | Fault::CrashLoop { target, .. }
+            | Fault::Reopen { target, .. }
+            | Fault::Pause { target, .. }
+            | Fault::SlowReceiver { target, .. }
+            | Fault::DiskFailure { target, .. }
+            | Fault::Stall { target, .. }
+            | Fault::Slow { target, .. } => {
+                if let Some(place) = target.place(self.leader())
+                    && self.members[place].running.is_some()
+                {
+                    return self.member_fault(index, fault, place);
                 }
             }
-            Fault::Cut { .. } | Fault::Isolate { .. } | Fault::Split { .. } => {
-                self.cut(index, fault, leader);
-            }
-            Fault::DiskFailure { target, write, down } => {
-                if let Some(place) = place(*target) {
-                    self.members[place].disk_failures.push(*down);
-                    self.order_disk_failure(place, *write);
-                }
-            }
-            Fault::Slow { target, factor, lasting } => {
-                if let Some(place) = place(*target) {
-                    self.counts.slowdowns += 1;
-                    self.members[place].slow_factor = *factor;
-                    self.cuts.insert(index, vec![(place, place)]);
-                    self.recorder.slowed(self.now, place, index);
-                    self.queue.push(self.now + *lasting, Event::FaultEnd(index));
-                }
+            Fault::Swizzle { .. } => {
+                self.counts.note(FaultKind::Swizzle);
+                self.fault_step(index, 0);
             }
             Fault::TransferLeader { asked, to } => {
-                self.counts.transfers += 1;
+                self.counts.note(FaultKind::Transfer);
                 let to = self.members[*to].id;
                 self.tell(*asked, Input::TransferLeader { to });
             }
+            _ => self.cut(index, fault),
         }
         Ok(())
     }
 
-    fn cut(&mut self, index: usize, fault: &Fault, leader: Option<usize>) {
-        let all = 0..self.members.len();
-        let apart = |group: &dyn Fn(usize) -> bool| {
-            let mut links = Vec::new();
-            for from in all.clone() {
-                links.extend(
-                    all.clone().filter(|to| group(from) != group(*to)).map(|to| (from, to)),
-                );
+    /// A fault of one member, which runs.
+    fn member_fault(&mut self, index: usize, fault: &Fault, place: usize) -> Result<(), Violation> {
+        let now = self.now;
+        let member = &mut self.members[place];
+        match fault {
+            Fault::Crash { down, .. } => self.crash(place, *down, FaultKind::Crash),
+            Fault::CrashAt { step, down, .. } => member.crash_at = Some((*step, *down)),
+            Fault::CrashLoop { up, down, .. } => {
+                member.crash_loop = up.iter().map(|up| (*up, *down)).collect();
+                self.crash(place, *down, FaultKind::CrashInLoop);
             }
-            links
-        };
-        let (links, lasting, hold) = match fault {
-            Fault::Cut { from, to, lasting, hold } => (vec![(*from, *to)], *lasting, *hold),
-            Fault::Isolate { target, lasting, hold } => {
-                let Some(alone) = target.place(leader) else { return };
-                (apart(&|place| place == alone), *lasting, *hold)
+            Fault::Reopen { down, .. } => return self.reopen(place, *down),
+            Fault::Pause { lasting, frozen, .. } => {
+                member.paused_until = member.paused_until.max(now + *lasting);
+                self.recorder.paused(now, place, member.paused_until);
+                if *frozen {
+                    member.frozen_since.get_or_insert(now);
+                }
+                let kind = if *frozen { FaultKind::PauseFrozen } else { FaultKind::Pause };
+                self.counts.note(kind);
+                self.queue.push(now + *lasting, Event::Resume(place));
             }
-            Fault::Split { group, lasting, hold } => {
-                (apart(&|place| group >> place & 1 == 1), *lasting, *hold)
+            Fault::Stall { lasting, .. } => {
+                member.stalled_until = member.stalled_until.max(now + *lasting);
+                self.counts.note(FaultKind::Stall);
+                self.queue.push(now + *lasting, Event::Resume(place));
+            }
+            Fault::SlowReceiver { delay, lasting, .. } => {
+                member.receive_delay = *delay;
+                self.recorder.slowed(now, place, index);
+                self.counts.note(FaultKind::SlowReceiver);
+                self.last(index, Lasting::SlowReceiver(place), *lasting);
+            }
+            Fault::Slow { factor, lasting, .. } => {
+                member.slow_factor = *factor;
+                self.recorder.slowed(now, place, index);
+                self.counts.note(FaultKind::SlowMember);
+                self.last(index, Lasting::Slow(place), *lasting);
+            }
+            Fault::DiskFailure { operation, down, .. } => {
+                member.disk_failures.push((*operation, *down));
+                self.order_failure(place, *operation);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Ends a fault some time later.
+    fn last(&mut self, index: usize, lasting: Lasting, time: Duration) {
+        self.lasting.insert(index, lasting);
+        self.queue.push(self.now + time, Event::FaultStep { fault: index, step: 0 });
+    }
+
+    fn cut(&mut self, index: usize, fault: &Fault) {
+        let leader = self.leader();
+        let count = self.members.len();
+        let bit = |group: u64, place: usize| group >> place & 1;
+        let (kind, lasting, mode) = match fault {
+            Fault::Cut { lasting, mode, .. } => (FaultKind::OneWayCut, lasting, mode),
+            Fault::Isolate { target, lasting, mode } => match target.place(leader) {
+                None => return,
+                alone if alone == leader => (FaultKind::LeaderIsolated, lasting, mode),
+                _ => (FaultKind::FollowerIsolated, lasting, mode),
+            },
+            Fault::Split { lasting, mode, .. } => (FaultKind::Split, lasting, mode),
+            Fault::Ring { lasting, mode, .. } => (FaultKind::Ring, lasting, mode),
+            Fault::Bridge { lasting, mode, .. } => (FaultKind::Bridge, lasting, mode),
+            Fault::OneFollower { follower, lasting, mode } => {
+                if leader.is_none_or(|leader| leader == *follower) {
+                    return;
+                }
+                (FaultKind::OneFollower, lasting, mode)
             }
             _ => return,
         };
-        self.counts.cuts += 1;
-        for (from, to) in &links {
-            self.links.cut(*from, *to, hold);
+        let apart = |a: usize, b: usize| match fault {
+            Fault::Cut { from, to, .. } => (a, b) == (*from, *to),
+            Fault::Isolate { target, .. } => {
+                let alone = target.place(leader);
+                (alone == Some(a)) != (alone == Some(b))
+            }
+            Fault::Split { group, .. } => bit(*group, a) != bit(*group, b),
+            Fault::Ring { order, .. } => !neighbours(order, a, b),
+            Fault::Bridge { middle, group, .. } => {
+                a != *middle && b != *middle && bit(*group, a) != bit(*group, b)
+            }
+            Fault::OneFollower { follower, .. } => {
+                (leader == Some(a) && b != *follower) || (leader == Some(b) && a != *follower)
+            }
+            _ => false,
+        };
+        let pairs = (0..count * count).map(|pair| (pair / count, pair % count));
+        let links: Vec<_> = pairs.filter(|(a, b)| a != b && apart(*a, *b)).collect();
+        if links.is_empty() {
+            return;
         }
-        self.recorder.cut(self.now, index, &links, hold);
-        self.cuts.insert(index, links);
-        self.queue.push(self.now + lasting, Event::FaultEnd(index));
+        self.counts.note(kind);
+        links.iter().for_each(|(from, to)| self.links.cut(*from, *to, *mode));
+        self.recorder.cut(self.now, index, &links, *mode != CutMode::Drop);
+        self.last(index, Lasting::Links(links, *mode), *lasting);
     }
 
-    pub(super) fn fault_end(&mut self, index: usize) {
-        self.recorder.fault_end(self.now, index);
-        let Some(links) = self.cuts.remove(&index) else { return };
-        let hold = match &self.plan.faults[index].fault {
-            Fault::Slow { .. } => {
-                links.iter().for_each(|(place, _)| self.members[*place].slow_factor = 1);
+    /// A fault that lasts goes on or ends.
+    pub(super) fn fault_step(&mut self, index: usize, step: usize) {
+        if self.recovery.is_some() {
+            return;
+        }
+        if let Fault::Swizzle { cuts, mends, gap, mode } = &self.plan.faults[index].fault {
+            if let Some((from, to)) = cuts.get(step) {
+                self.links.cut(*from, *to, *mode);
+                self.recorder.cut(self.now, index, &[(*from, *to)], *mode != CutMode::Drop);
+            } else if let Some(place) = mends.get(step - cuts.len()) {
+                let (from, to) = cuts[*place];
+                self.mend(index, from, to, *mode);
+            } else {
+                self.recorder.fault_end(self.now, index);
                 return;
             }
-            Fault::Cut { hold, .. } | Fault::Isolate { hold, .. } | Fault::Split { hold, .. } => {
-                *hold
+            self.queue.push(self.now + *gap, Event::FaultStep { fault: index, step: step + 1 });
+            return;
+        }
+        self.recorder.fault_end(self.now, index);
+        match self.lasting.remove(&index) {
+            Some(Lasting::Slow(place)) => self.members[place].slow_factor = 1,
+            Some(Lasting::SlowReceiver(place)) => {
+                self.members[place].receive_delay = Duration::ZERO;
             }
-            _ => return,
-        };
-        for (from, to) in links {
-            let held = self.links.mend(from, to, hold);
-            let receiver = self.members[to].id;
-            for bytes in held {
-                self.send(from, receiver, bytes);
+            Some(Lasting::Links(links, mode)) => {
+                links.into_iter().for_each(|(from, to)| self.mend(index, from, to, mode));
             }
+            None => {}
         }
     }
 
-    fn order_disk_failure(&mut self, place: usize, write: DiskWrite) {
-        let member = &self.members[place];
-        match write {
-            DiskWrite::LogWrite => member.log.fail_next_write(ErrorKind::StorageFull),
-            DiskWrite::LogSync => member.log.fail_next_sync(ErrorKind::Other),
-            DiskWrite::StateWrite => member.engine.fail_next_write(ErrorKind::StorageFull),
-            DiskWrite::StateFlush => member.engine.fail_next_flush(ErrorKind::Other),
+    /// Mends a link and sends what was held back.
+    fn mend(&mut self, fault: usize, from: usize, to: usize, mode: CutMode) {
+        self.recorder.mended(self.now, fault, from, to);
+        let mut held = self.links.mend(from, to, mode);
+        if mode == CutMode::Shuffle && held.len() > 1 {
+            self.counts.note(FaultKind::Reconnect);
+            let entity = (from * self.members.len() + to) as u64;
+            let mut order = Stream::new(self.plan.seed, Purpose::Release, entity, fault as u64);
+            for place in (1..held.len()).rev() {
+                held.swap(place, order.place(place + 1));
+            }
         }
+        let receiver = self.members[to].id;
+        held.into_iter().for_each(|bytes| self.send(from, receiver, bytes));
+    }
+
+    /// What waited for the end of a pause or a stall happens now, or waits on.
+    pub(super) fn resume(&mut self, place: usize) {
+        let member = &mut self.members[place];
+        if member.paused_until <= self.now {
+            member.thaw(self.now);
+        }
+        for event in std::mem::take(&mut member.deferred) {
+            self.queue.push(self.now, event);
+        }
+    }
+
+    fn order_failure(&mut self, place: usize, operation: DiskOperation) {
+        let member = &self.members[place];
+        match operation {
+            DiskOperation::LogWrite => member.log.fail_next_write(ErrorKind::StorageFull),
+            DiskOperation::LogSync => member.log.fail_next_sync(ErrorKind::Other),
+            DiskOperation::LogRead => member.log.fail_next_read(ErrorKind::Other),
+            DiskOperation::LogDamage => member.log.corrupt_next_read(),
+            DiskOperation::StateWrite => member.engine.fail_next_write(ErrorKind::StorageFull),
+            DiskOperation::StateFlush => member.engine.fail_next_flush(ErrorKind::Other),
+            // Ordered when the member itself reads next: the checkers read, too.
+            DiskOperation::StateDamage => {}
+        }
+    }
+}
+
+/// Whether two members stand side by side in a ring.
+fn neighbours(order: &[usize], a: usize, b: usize) -> bool {
+    let place = |member: usize| order.iter().position(|place| *place == member);
+    let (Some(a), Some(b)) = (place(a), place(b)) else { return false };
+    (a + 1) % order.len() == b || (b + 1) % order.len() == a
+}
+
+/// What a crash at a step is counted as.
+pub(super) fn kind_of_step(step: Step) -> FaultKind {
+    match step {
+        Step::Sent => FaultKind::CrashSent,
+        Step::LogWriting => FaultKind::CrashLogWriting,
+        Step::LogWritten => FaultKind::CrashLogWritten,
+        Step::LogSynced => FaultKind::CrashLogSynced,
+        Step::Applied => FaultKind::CrashApplied,
+        Step::Flushed => FaultKind::CrashFlushed,
+        Step::Purged => FaultKind::CrashPurged,
+        Step::Staging => FaultKind::CrashStaging,
+        Step::Staged => FaultKind::CrashStaged,
+        Step::Installing => FaultKind::CrashInstalling,
+        Step::Installed => FaultKind::CrashInstalled,
+        Step::Opened => FaultKind::CrashOpened,
+    }
+}
+
+/// What the failure of an operation is counted as; a sync depends on what it left.
+pub(super) fn kind_of_failure(operation: DiskOperation, lost: bool) -> FaultKind {
+    match operation {
+        DiskOperation::LogWrite => FaultKind::LogWriteFailed,
+        DiskOperation::LogSync if lost => FaultKind::LogSyncLost,
+        DiskOperation::LogSync => FaultKind::LogSyncKept,
+        DiskOperation::LogRead => FaultKind::LogReadFailed,
+        DiskOperation::LogDamage => FaultKind::LogDamaged,
+        DiskOperation::StateWrite => FaultKind::StateWriteFailed,
+        DiskOperation::StateFlush => FaultKind::StateFlushFailed,
+        DiskOperation::StateDamage => FaultKind::StateDamaged,
+    }
+}
+
+/// The operation that an error tells of; the texts are those of the stores in memory.
+pub(super) fn failed_operation(cause: &str) -> Option<DiskOperation> {
+    const TEXTS: [(&str, DiskOperation); 7] = [
+        ("cannot write memory-log", DiskOperation::LogWrite),
+        ("cannot sync memory-log", DiskOperation::LogSync),
+        ("cannot read memory-log", DiskOperation::LogRead),
+        ("corrupt data in memory-log", DiskOperation::LogDamage),
+        ("cannot write memory-engine", DiskOperation::StateWrite),
+        ("cannot sync memory-engine", DiskOperation::StateFlush),
+        ("corrupt data in memory-engine", DiskOperation::StateDamage),
+    ];
+    TEXTS.into_iter().find(|(text, _)| cause.contains(text)).map(|(_, operation)| operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_stand_side_by_side_and_around_the_end() {
+        let order = [3, 1, 0, 2];
+        for (a, b) in [(3, 1), (1, 0), (0, 2), (2, 3)] {
+            assert!(neighbours(&order, a, b) && neighbours(&order, b, a));
+        }
+        assert!(!neighbours(&order, 3, 0) && !neighbours(&order, 1, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! Lives of members: opened, crashed, stopped by their disks.
+//! Lives of members: opened, closed, crashed, stopped by their disks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -9,7 +9,9 @@ use quorate_storage::{LogBatch, LogStore};
 use quorate_types::{Instant, MemberId};
 
 use super::World;
+use super::faults::{failed_operation, kind_of_failure};
 use crate::checkers::consensus::LastSeen;
+use crate::counts::FaultKind;
 use crate::machine::Machine;
 use crate::member::Running;
 use crate::mirror::LogMirror;
@@ -38,6 +40,12 @@ impl World<'_> {
                 let life = member.life;
                 self.trace.line(self.now, || format!("member {} opened, life {life}", place + 1));
                 self.recorder.opened(self.now, place, life);
+                self.receive_stale(place);
+                let member = &mut self.members[place];
+                if let Some((up, down)) = member.crash_loop.pop_front() {
+                    let event = Event::LoopCrash { member: place, life, down };
+                    self.queue.push(self.now + up, event);
+                }
                 if !self.reached(place, Step::Opened) {
                     self.schedule_wake(place);
                 }
@@ -47,14 +55,23 @@ impl World<'_> {
         }
     }
 
+    /// Messages of earlier lives arrive at a member that was just opened, or come from it.
+    fn receive_stale(&mut self, place: usize) {
+        let life = self.members[place].life;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Stale, place as u64, life);
+        for (from, to, bytes) in self.links.take_stale(place) {
+            let at = self.now + noise.duration(Duration::ZERO, STALE_WITHIN);
+            if self.members[to].running.is_some() {
+                self.counts.note(FaultKind::StaleMessage);
+            }
+            self.queue.push(at, Event::Message { from, to, bytes });
+        }
+    }
+
     fn open(&mut self, place: usize) -> Result<Running, String> {
         let member = &mut self.members[place];
-        let explain = |error: &dyn std::error::Error| match error.source() {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        };
         let machine =
-            Machine::open(&member.engine, place, self.sabotage).map_err(|e| explain(&e))?;
+            Machine::open(&member.engine, place, self.sabotage).map_err(|e| explain(&*e.0))?;
         let mut log = member.log.clone();
         let (applied, membership) = (machine.kv.applied(), machine.kv.membership());
         let mut found = recover(&mut log, applied, &membership).map_err(|e| explain(&e))?;
@@ -68,7 +85,7 @@ impl World<'_> {
             incarnation,
             initial_membership: Membership::of_voters(voters),
             seed: rng(self.plan.seed, Purpose::Core, place as u64, member.life),
-            tuning: self.plan.tuning.clone(),
+            tuning: self.plan.limits.tuning(),
         };
         let core =
             Core::open(config, found, member.local_time(self.now)).map_err(|e| explain(&e))?;
@@ -82,7 +99,7 @@ impl World<'_> {
             deadline: Instant::MAX,
             timer: Instant::MAX,
             log_queue: VecDeque::new(),
-            log_group: None,
+            writing: None,
             unsynced: Vec::new(),
             apply_queue: VecDeque::new(),
             apply_report: None,
@@ -99,9 +116,12 @@ impl World<'_> {
         let log = &self.members[place].log;
         let state = log.state();
         let (first, end) = (state.start.index.next(), state.last.next());
-        let entries = log.reader().entries(first, end, u64::MAX).map_err(|error| {
-            Violation::new("log-readable", format!("member {}: {error}", place + 1))
-        })?;
+        let mut entries = Vec::new();
+        if first < end {
+            entries = log.reader().entries(first, end, u64::MAX).map_err(|error| {
+                Violation::new("log-readable", format!("member {}: {error}", place + 1))
+            })?;
+        }
         let mut mirror = LogMirror::starting(&state);
         let batch = LogBatch { entries, ..LogBatch::default() };
         self.consensus.appended(place as u64 + 1, &batch, &mirror)?;
@@ -144,45 +164,83 @@ impl World<'_> {
     }
 
     /// A member loses its power. What of the unsynced bytes stays is chance.
-    pub(super) fn crash(&mut self, place: usize, down: Duration) {
+    pub(super) fn crash(&mut self, place: usize, down: Duration, kind: FaultKind) {
         if self.members[place].running.is_none() {
             return;
         }
         self.counts.crashes += 1;
         self.recorder.crashed(self.now, place);
+        self.counts.note(kind);
         self.end_life(place);
         let member = &mut self.members[place];
         member.noise.crashes += 1;
         let counter = member.noise.crashes;
         let mut noise = Stream::new(self.plan.seed, Purpose::Crash, place as u64, counter);
-        let mut kept = |count: usize| match noise.below(3) {
-            0 => 0,
-            1 => count,
-            _ => noise.below(count as u64 + 1) as usize,
-        };
-        let log_kept = kept(member.log.unsynced_batches());
-        let state_kept = kept(member.engine.unflushed_batches());
-        member.log.crash_keeping(log_kept);
+        let (log, state) = (member.log.unsynced_batches(), member.engine.unflushed_batches());
+        let (log_kept, state_kept) = (kept(&mut noise, log), kept(&mut noise, state));
+        let torn = noise.chance(self.plan.disk.torn_ppm);
+        let torn_entries = noise.between(1, TORN_ENTRIES_MAX) as usize;
+        let torn = member.log.crash_tearing(log_kept, if torn { torn_entries } else { 0 });
         member.engine.crash_keeping(state_kept);
+        for (happened, kind) in [
+            (log_kept < log, FaultKind::LogLost),
+            (state_kept < state, FaultKind::StateLost),
+            (torn > 0, FaultKind::LogTorn),
+        ] {
+            if happened {
+                self.counts.note(kind);
+            }
+        }
         self.trace.line(self.now, || {
-            format!("member {} crashed, kept {log_kept} and {state_kept} batches", place + 1)
+            format!(
+                "member {} crashed, kept {log_kept} of {log} and {state_kept} of {state} batches, \
+                 and {torn} entries",
+                place + 1
+            )
         });
         self.restart_after(place, down);
     }
 
-    /// A write failed: the member must stop, and only a failure that was ordered excuses it.
+    /// An operation of a disk failed: the member must stop, and only a failure of this operation
+    /// that was ordered excuses it. Its process ends, so what it wrote may be there or not.
     pub(super) fn storage_failed(&mut self, place: usize, cause: &str) -> Result<(), Violation> {
-        let Some(down) = self.members[place].disk_failures.pop() else {
+        let member = &mut self.members[place];
+        let ordered = failed_operation(cause)
+            .and_then(|operation| Some((operation, member.take_failure(operation)?)));
+        let Some((operation, down)) = ordered else {
             let detail = format!("member {} failed by itself: {cause}", place + 1);
             return Err(Violation::new("storage", detail));
         };
-        self.counts.disk_failures += 1;
         self.trace.line(self.now, || format!("member {} stopped: {cause}", place + 1));
         self.recorder.stopped(self.now, place, cause);
         self.end_life(place);
         let member = &mut self.members[place];
+        member.noise.failures += 1;
+        let counter = member.noise.failures;
+        let mut noise = Stream::new(self.plan.seed, Purpose::DiskFailure, place as u64, counter);
+        let unsynced = member.log.unsynced_batches();
+        let log_kept = kept(&mut noise, unsynced);
+        member.log.crash_keeping(log_kept);
+        member.engine.crash_keeping(kept(&mut noise, member.engine.unflushed_batches()));
+        self.counts.note(kind_of_failure(operation, log_kept < unsynced));
+        self.restart_after(place, down);
+        Ok(())
+    }
+
+    /// Closes a member in an orderly way: its log and apply threads finish what queued up, nothing
+    /// is sent any more, and both stores are closed with all that they hold.
+    pub(super) fn reopen(&mut self, place: usize, down: Duration) -> Result<(), Violation> {
+        self.finish_log(place)?;
+        self.finish_applies(place)?;
+        if self.crash_now.is_some() || self.members[place].running.is_none() {
+            return Ok(());
+        }
+        self.counts.note(FaultKind::Reopen);
+        self.end_life(place);
+        let member = &mut self.members[place];
         member.log.reopen();
         member.engine.reopen();
+        self.trace.line(self.now, || format!("member {} closed", place + 1));
         self.restart_after(place, down);
         Ok(())
     }
@@ -195,6 +253,7 @@ impl World<'_> {
         let member = &mut self.members[place];
         member.last.leads = false;
         member.paused_until = Instant::ZERO;
+        self.resume(place);
         self.abandon_calls(place);
     }
 
@@ -208,9 +267,40 @@ impl World<'_> {
 
     fn restart_after(&mut self, place: usize, down: Duration) {
         let down = if self.recovery.is_some() { Duration::ZERO } else { down };
+        if down < Duration::from_millis(100) {
+            self.counts.note(FaultKind::RestartQuick);
+        } else if down > Duration::from_secs(3) {
+            self.counts.note(FaultKind::RestartLate);
+        }
         let member = &mut self.members[place];
         member.life += 1;
         let event = Event::Restart { member: place, life: member.life };
         self.queue.push(self.now + down, event);
     }
 }
+
+/// How many of the last batches stay: none, all, or some.
+fn kept(noise: &mut Stream, count: usize) -> usize {
+    match noise.below(3) {
+        0 => 0,
+        1 => count,
+        _ => noise.below(count as u64 + 1) as usize,
+    }
+}
+
+/// An error with all its causes.
+pub(super) fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// A torn write keeps no more entries than this.
+const TORN_ENTRIES_MAX: u64 = 8;
+
+/// How soon messages of earlier lives arrive after a member was opened.
+const STALE_WITHIN: Duration = Duration::from_millis(500);

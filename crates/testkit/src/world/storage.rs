@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use quorate_raft_node::core::{Fetch, Input};
-use quorate_raft_node::{CommittedEntry, StateMachine, committed_entry};
+use quorate_raft_node::{CommittedEntry, LogGroup, StateMachine, committed_entry};
 use quorate_storage::{LogBatch, LogEntry, LogStore, StorageError};
 use quorate_types::LogPosition;
 
 use super::World;
+use super::process::explain;
 use crate::checkers::consensus::hash_entry;
 use crate::effect::Answer;
-use crate::member::{ApplyTask, LogGroup, LogTask, Ticket};
+use crate::member::{ApplyTask, LogTask, Ticket, Writing};
 use crate::plan::Step;
 use crate::queue::Event;
 use crate::rng::{MILLION, Purpose, Stream};
@@ -30,38 +31,29 @@ impl World<'_> {
     pub(super) fn start_log(&mut self, place: usize) -> Result<(), Violation> {
         let member = &mut self.members[place];
         let Some(running) = &mut member.running else { return Ok(()) };
-        if running.log_group.is_some() || running.log_queue.is_empty() {
+        if running.writing.is_some() || running.log_queue.is_empty() {
             return Ok(());
         }
         member.noise.logs += 1;
         let counter = member.noise.logs;
         let mut noise = Stream::new(self.plan.seed, Purpose::Log, place as u64, counter);
         let count = noise.between(1, running.log_queue.len() as u64) as usize;
-        let mut group = LogGroup::default();
+        let (mut appends, mut purge) = (Vec::new(), None);
         for _ in 0..count {
             match running.log_queue.pop_front() {
-                Some(LogTask::Append(append)) => group.appends.push(append),
+                Some(LogTask::Append(append)) => appends.push(append),
                 Some(LogTask::Purge(through)) => {
-                    group.purge = Some(through);
+                    purge = Some(through);
                     break;
                 }
                 None => break,
             }
         }
-        let mut failure = None;
-        for append in &group.appends {
-            if let Err(error) = member.log.append(&append.batch, false) {
-                failure = Some(error);
-                break;
-            }
-            running.unsynced.push(append.batch.clone());
-        }
-        let sync = group.appends.iter().any(|append| append.sync);
-        running.log_group = Some(group);
-        if let Some(error) = failure {
-            return self.store_failed(place, &error);
-        }
-        if self.reached(place, Step::LogWritten) {
+        let group = LogGroup::of(appends);
+        let sync = group.as_ref().is_some_and(|group| group.sync);
+        let writes = group.as_ref().map_or(Vec::new(), |group| group.writes.clone());
+        running.writing = Some(Writing { group, purge });
+        if !self.write_log(place, writes)? || self.reached(place, Step::LogWritten) {
             return Ok(());
         }
         let (work, member) = (&self.work, &self.members[place]);
@@ -73,39 +65,52 @@ impl World<'_> {
         Ok(())
     }
 
-    pub(super) fn log_done(&mut self, place: usize) -> Result<(), Violation> {
-        let member = &mut self.members[place];
-        let Some(running) = &mut member.running else { return Ok(()) };
-        let Some(group) = running.log_group.take() else { return Ok(()) };
-        let lies = self.sabotage == Some(Sabotage::SyncLies);
-        let synced = group.appends.iter().any(|append| append.sync) && !lies;
-        if synced && let Err(error) = member.log.append(&LogBatch::default(), true) {
-            return self.store_failed(place, &error);
-        }
-        if synced {
-            // What groups before left unsynced comes first; then each append with its own messages.
-            let earlier = running.unsynced.len() - group.appends.len();
-            let unsynced = std::mem::take(&mut running.unsynced);
-            for batch in &unsynced[..earlier] {
-                self.durable(place, batch)?;
+    /// Makes the writes of a group, without a sync; false if the member ended over them.
+    fn write_log(&mut self, place: usize, writes: Vec<LogBatch>) -> Result<bool, Violation> {
+        for (number, batch) in writes.into_iter().enumerate() {
+            if number > 0 && self.reached(place, Step::LogWriting) {
+                return Ok(false);
             }
+            let member = &mut self.members[place];
+            let Some(running) = &mut member.running else { return Ok(false) };
+            if let Err(error) = member.log.append(&batch, false) {
+                self.store_failed(place, &error)?;
+                return Ok(false);
+            }
+            running.unsynced.push(batch);
         }
-        if self.reached(place, Step::LogSynced) {
+        Ok(true)
+    }
+
+    /// Syncs the log; false if the member ended over it.
+    fn sync_log(&mut self, place: usize) -> Result<bool, Violation> {
+        let member = &mut self.members[place];
+        if let Err(error) = member.log.append(&LogBatch::default(), true) {
+            self.store_failed(place, &error)?;
+            return Ok(false);
+        }
+        let Some(running) = &mut member.running else { return Ok(false) };
+        for batch in std::mem::take(&mut running.unsynced) {
+            self.durable(place, &batch)?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn log_done(&mut self, place: usize) -> Result<(), Violation> {
+        let Some(running) = self.running(place) else { return Ok(()) };
+        let Some(Writing { group, purge }) = running.writing.take() else { return Ok(()) };
+        let lies = self.sabotage == Some(Sabotage::SyncLies);
+        let synced = group.as_ref().is_some_and(|group| group.sync) && !lies;
+        if (synced && !self.sync_log(place)?) || self.reached(place, Step::LogSynced) {
             return Ok(());
         }
-        let last = group.appends.last().map(|append| append.number);
-        for append in group.appends {
-            if synced {
-                self.durable(place, &append.batch)?;
+        if let Some(group) = group {
+            self.send_all(place, group.messages)?;
+            if self.sabotage != Some(Sabotage::ReportBeforeSync) {
+                self.tell(place, Input::Appended { number: group.number });
             }
-            self.send_all(place, append.then_send)?;
         }
-        if let Some(number) = last
-            && self.sabotage != Some(Sabotage::ReportBeforeSync)
-        {
-            self.tell(place, Input::Appended { number });
-        }
-        if let Some(through) = group.purge {
+        if let Some(through) = purge {
             if let Err(error) = self.members[place].log.purge(through) {
                 return self.store_failed(place, &error);
             }
@@ -117,6 +122,35 @@ impl World<'_> {
         self.start_log(place)
     }
 
+    /// Writes and syncs everything that queued up, as the log thread does before it ends.
+    pub(super) fn finish_log(&mut self, place: usize) -> Result<(), Violation> {
+        let Some(running) = self.running(place) else { return Ok(()) };
+        let mut appends = Vec::new();
+        for task in std::mem::take(&mut running.log_queue) {
+            // A purge need not be carried out before the end.
+            if let LogTask::Append(append) = task {
+                appends.push(append);
+            }
+        }
+        let writes = LogGroup::of(appends).map_or(Vec::new(), |group| group.writes);
+        if self.write_log(place, writes)? {
+            self.sync_log(place)?;
+        }
+        Ok(())
+    }
+
+    /// Applies everything that queued up, as the apply thread does before it ends.
+    pub(super) fn finish_applies(&mut self, place: usize) -> Result<(), Violation> {
+        let mut noise = Stream::new(self.plan.seed, Purpose::Apply, place as u64, u64::MAX);
+        while self.crash_now.is_none()
+            && let Some(running) = self.running(place)
+            && let Some(ApplyTask::Apply(entries)) = running.apply_queue.pop_front()
+        {
+            self.apply(place, entries, &mut noise)?;
+        }
+        Ok(())
+    }
+
     /// A batch became durable.
     fn durable(&mut self, place: usize, batch: &LogBatch) -> Result<(), Violation> {
         let durable = &mut self.holdings[place].durable;
@@ -126,7 +160,7 @@ impl World<'_> {
     }
 
     fn store_failed(&mut self, place: usize, error: &StorageError) -> Result<(), Violation> {
-        self.storage_failed(place, &error.to_string())
+        self.storage_failed(place, &explain(error))
     }
 
     // The apply thread.
@@ -178,6 +212,7 @@ impl World<'_> {
         noise: &mut Stream,
     ) -> Result<Option<Input<Ticket, Answer>>, Violation> {
         let member = &mut self.members[place];
+        let damaged = member.has_damage();
         let Some(running) = &mut member.running else { return Ok(None) };
         while noise.chance(MILLION / 2)
             && let Some(ApplyTask::Apply(more)) =
@@ -202,10 +237,15 @@ impl World<'_> {
         }
         let Some(position) = run.last().map(|(entry, _)| entry.position) else { return Ok(None) };
         let (committed, hashes): (Vec<CommittedEntry>, Vec<u64>) = run.into_iter().unzip();
-        let answers = match running.machine.apply(&committed) {
+        if damaged {
+            member.engine.corrupt_next_read();
+        }
+        let applied = running.machine.apply(&committed);
+        member.engine.forget_damage();
+        let answers = match applied {
             Ok(answers) => answers,
             Err(error) => {
-                self.storage_failed(place, &format!("{:?}", error.0))?;
+                self.storage_failed(place, &explain(&*error.0))?;
                 return Ok(None);
             }
         };
@@ -242,7 +282,7 @@ impl World<'_> {
             return Err(Violation::new("install", detail));
         };
         if let Err(error) = running.machine.kv.install(staged) {
-            self.storage_failed(place, &format!("{:?}", error.0))?;
+            self.storage_failed(place, &explain(&*error.0))?;
             return Ok(None);
         }
         let stands = running.machine.kv.applied();
