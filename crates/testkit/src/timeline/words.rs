@@ -153,7 +153,10 @@ mod tests {
             "crash at member 3 step log synced down 1.5ms"
         );
         let cut = Fault::Cut { from: 0, to: 1, lasting: down, mode: CutMode::Drop };
-        assert_eq!(plain(&format!("{cut:?}"), &["from", "to"]), "cut from 1 to 2 lasting 1.5ms mode drop");
+        assert_eq!(
+            plain(&format!("{cut:?}"), &["from", "to"]),
+            "cut from 1 to 2 lasting 1.5ms mode drop"
+        );
         let request = Request::CompareAndSet { key: 1, expected: Expected::Absent };
         assert_eq!(plain(&format!("{request:?}"), &[]), "compare and set key 1 expected absent");
         let range = Request::Range { first: 4, end: None, local: true };
