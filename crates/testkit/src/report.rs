@@ -7,6 +7,7 @@ use std::time::Duration;
 use quorate_types::Instant;
 
 use crate::counts::Counts;
+use crate::timeline::Timeline;
 use crate::violation::Violation;
 
 /// How a run went that broke no promise.
@@ -29,6 +30,8 @@ pub struct Report {
     pub features: BTreeMap<&'static str, u64>,
     /// The newest lines of the trace, if they were asked for.
     pub lines: Vec<String>,
+    /// What happened, if it was asked for.
+    pub timeline: Option<Box<Timeline>>,
 }
 
 /// How a run went that broke a promise.
@@ -42,6 +45,8 @@ pub struct Failure {
     pub at: Instant,
     /// The events before, oldest first.
     pub lines: Vec<String>,
+    /// What happened, if it was asked for.
+    pub timeline: Option<Box<Timeline>>,
 }
 
 impl fmt::Display for Failure {

@@ -13,6 +13,7 @@ use crate::check::Checker;
 use crate::plan::{Faults, Plan};
 use crate::report::{Failure, Report};
 use crate::sabotage::Sabotage;
+use crate::timeline::Recorder;
 use crate::violation::Violation;
 use crate::world::World;
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub faults: Faults,
     /// How many of the newest lines of the trace to keep; 0 makes a run faster.
     pub lines_max: usize,
+    /// Whether to note what happens, for [`Timeline`](crate::Timeline).
+    pub timeline: bool,
     /// A bug to build in.
     pub sabotage: Option<Sabotage>,
 }
@@ -55,7 +58,7 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 ///
 /// As for [`run_seed`].
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
-    run_world(plan, World::new(plan, options.sabotage, options.lines_max))
+    run_world(plan, options, None)
 }
 
 /// Plays a script under a plan; returns what the actors did, too.
@@ -65,24 +68,26 @@ pub(crate) fn run_script(
     script: &Script,
     checkers: &[Arc<dyn Checker>],
 ) -> (Result<Report, Box<Failure>>, RunHistory) {
-    let failure =
-        |violation, at| Box::new(Failure { seed: plan.seed, violation, at, lines: Vec::new() });
+    let failure = |violation, at, timeline| {
+        let (seed, lines) = (plan.seed, Vec::new());
+        Box::new(Failure { seed, violation, at, lines, timeline })
+    };
     let cast = match Cast::start(script, plan.members, plan.seed) {
         Ok(cast) => cast,
         Err(error) => {
             let violation = Violation::new("threads", error.to_string());
-            return (Err(failure(violation, Instant::ZERO)), RunHistory::default());
+            return (Err(failure(violation, Instant::ZERO, None)), RunHistory::default());
         }
     };
     let notebook = cast.notebook();
-    let world = World::new(plan, options.sabotage, options.lines_max).with_cast(cast);
-    let result = run_world(plan, world);
+    let result = run_world(plan, options, Some(cast));
     let history = notebook.history();
     let checked = result.and_then(|report| {
         checkers.iter().try_for_each(|checker| {
             checker.check(&history).map_err(|problem| {
                 let violation = Violation::new(checker.name(), problem);
-                failure(violation, Instant::ZERO + report.virtual_time)
+                let timeline = report.timeline.clone().map(|t| t.broken_by(&violation));
+                failure(violation, Instant::ZERO + report.virtual_time, timeline)
             })
         })?;
         Ok(report)
@@ -90,25 +95,32 @@ pub(crate) fn run_script(
     (checked, history)
 }
 
-fn run_world(plan: &Plan, mut world: World<'_>) -> Result<Report, Box<Failure>> {
-    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
-    let seed = plan.seed;
-    let violation = match result {
-        Ok(Ok(())) => {
-            return Ok(Report {
-                seed,
-                trace_hash: world.trace.hash(),
-                checkpoints: world.trace.take_checkpoints(),
-                events: world.trace.events(),
-                virtual_time: world.now() - Instant::ZERO,
-                counts: world.counts,
-                features: world.features(),
-                lines: world.trace.take_lines(),
-            });
-        }
-        Ok(Err(violation)) => violation,
-        Err(panic) => Violation::new("panic", panic_text(&*panic)),
+fn run_world(plan: &Plan, options: &Options, cast: Option<Cast>) -> Result<Report, Box<Failure>> {
+    let mut world = World::new(plan, options.sabotage, options.lines_max);
+    if let Some(cast) = cast {
+        world = world.with_cast(cast);
+    }
+    world.recorder = Recorder::new(options.timeline, plan.seed, plan.members);
+    let violation = match catch_unwind(AssertUnwindSafe(|| world.run())) {
+        Ok(Ok(())) => None,
+        Ok(Err(violation)) => Some(violation),
+        Err(panic) => Some(Violation::new("panic", panic_text(&*panic))),
     };
+    let seed = plan.seed;
     let lines = world.trace.take_lines();
-    Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
+    let timeline = world.recorder.finish(world.now(), violation.as_ref());
+    if let Some(violation) = violation {
+        return Err(Box::new(Failure { seed, violation, at: world.now(), lines, timeline }));
+    }
+    Ok(Report {
+        seed,
+        trace_hash: world.trace.hash(),
+        checkpoints: world.trace.take_checkpoints(),
+        events: world.trace.events(),
+        virtual_time: world.now() - Instant::ZERO,
+        counts: world.counts,
+        features: world.features(),
+        lines,
+        timeline,
+    })
 }

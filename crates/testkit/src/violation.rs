@@ -9,11 +9,19 @@ pub struct Violation {
     pub checker: &'static str,
     /// What it found.
     pub detail: String,
+    /// The calls of clients that it is about, by their numbers in the history; often none.
+    pub calls: Vec<usize>,
 }
 
 impl Violation {
     pub(crate) fn new(checker: &'static str, detail: impl Into<String>) -> Self {
-        Self { checker, detail: detail.into() }
+        Self { checker, detail: detail.into(), calls: Vec::new() }
+    }
+
+    /// The same, about this call.
+    pub(crate) fn about(mut self, call: usize) -> Self {
+        self.calls.push(call);
+        self
     }
 
     /// An error unless `holds`.

@@ -28,6 +28,7 @@ use crate::plan::{ClockRate, Plan, Step, Work};
 use crate::queue::{Event, Queue};
 use crate::rng::{MILLION, Purpose, Stream};
 use crate::sabotage::Sabotage;
+use crate::timeline::Recorder;
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -62,6 +63,7 @@ pub(crate) struct World<'a> {
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
+    pub(crate) recorder: Recorder,
 }
 
 impl<'a> World<'a> {
@@ -89,6 +91,7 @@ impl<'a> World<'a> {
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
+            recorder: Recorder::default(),
         }
     }
 

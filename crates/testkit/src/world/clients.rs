@@ -47,6 +47,7 @@ impl World<'_> {
     ) -> Result<Ticket, Violation> {
         let ticket = self.history.len();
         self.counts.operations += 1;
+        self.recorder.call(self.now, place, &call);
         let member = &self.members[place];
         let (now, deadline) = (self.now, member.local_time(self.now) + timeout);
         let record = Record {
@@ -153,6 +154,8 @@ impl World<'_> {
             Ending::Unknown => self.counts.operations_unknown += 1,
         }
         self.trace.fold(ticket as u64);
+        self.recorder.call_end(self.now, ticket, &ending);
+        let record = &mut self.history[ticket];
         self.trace
             .line(self.now, || format!("call {ticket} at {} ends: {ending:?}", record.member));
         record.ended = Some((self.now, ending));

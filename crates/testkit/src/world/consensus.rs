@@ -143,6 +143,7 @@ impl World<'_> {
             let term = member.last.term;
             self.trace.line(self.now, || format!("member {id} leads in term {term}"));
         }
+        self.recorder.role(self.now, place, probe.role, probe.term.get());
         self.trace.fold(probe.commit.get() << 16 ^ probe.term.get());
         seen
     }

@@ -30,6 +30,7 @@ impl World<'_> {
         let plan = self.plan;
         let fault = &plan.faults[index].fault;
         self.trace.line(self.now, || format!("{fault:?}"));
+        self.recorder.fault(self.now, index, fault);
         match fault {
             Fault::CrashAll { down } => {
                 self.counts.note(FaultKind::CrashOfAll);
@@ -80,6 +81,7 @@ impl World<'_> {
             Fault::Reopen { down, .. } => return self.reopen(place, *down),
             Fault::Pause { lasting, frozen, .. } => {
                 member.paused_until = member.paused_until.max(now + *lasting);
+                self.recorder.paused(now, place, member.paused_until);
                 if *frozen {
                     member.frozen_since.get_or_insert(now);
                 }
@@ -94,11 +96,13 @@ impl World<'_> {
             }
             Fault::SlowReceiver { delay, lasting, .. } => {
                 member.receive_delay = *delay;
+                self.recorder.slowed(now, place, index);
                 self.counts.note(FaultKind::SlowReceiver);
                 self.last(index, Lasting::SlowReceiver(place), *lasting);
             }
             Fault::Slow { factor, lasting, .. } => {
                 member.slow_factor = *factor;
+                self.recorder.slowed(now, place, index);
                 self.counts.note(FaultKind::SlowMember);
                 self.last(index, Lasting::Slow(place), *lasting);
             }
@@ -162,6 +166,7 @@ impl World<'_> {
         }
         self.counts.note(kind);
         links.iter().for_each(|(from, to)| self.links.cut(*from, *to, *mode));
+        self.recorder.cut(self.now, index, &links, *mode != CutMode::Drop);
         self.last(index, Lasting::Links(links, *mode), *lasting);
     }
 
@@ -173,15 +178,18 @@ impl World<'_> {
         if let Fault::Swizzle { cuts, mends, gap, mode } = &self.plan.faults[index].fault {
             if let Some((from, to)) = cuts.get(step) {
                 self.links.cut(*from, *to, *mode);
+                self.recorder.cut(self.now, index, &[(*from, *to)], *mode != CutMode::Drop);
             } else if let Some(place) = mends.get(step - cuts.len()) {
                 let (from, to) = cuts[*place];
                 self.mend(index, from, to, *mode);
             } else {
+                self.recorder.fault_end(self.now, index);
                 return;
             }
             self.queue.push(self.now + *gap, Event::FaultStep { fault: index, step: step + 1 });
             return;
         }
+        self.recorder.fault_end(self.now, index);
         match self.lasting.remove(&index) {
             Some(Lasting::Slow(place)) => self.members[place].slow_factor = 1,
             Some(Lasting::SlowReceiver(place)) => {
@@ -196,6 +204,7 @@ impl World<'_> {
 
     /// Mends a link and sends what was held back.
     fn mend(&mut self, fault: usize, from: usize, to: usize, mode: CutMode) {
+        self.recorder.mended(self.now, fault, from, to);
         let mut held = self.links.mend(from, to, mode);
         if mode == CutMode::Shuffle && held.len() > 1 {
             self.counts.note(FaultKind::Reconnect);

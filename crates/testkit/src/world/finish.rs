@@ -94,6 +94,7 @@ impl World<'_> {
             Away::Paused => self.members[place].paused_until = Instant::MAX,
             Away::CutOff | Away::Deaf => {}
         }
+        self.recorder.away(self.now, place, matches!(away, Away::Paused));
         self.queue.lose_messages(place);
         for other in (0..self.members.len()).filter(|other| *other != place) {
             self.links.heal(place, other);
@@ -107,6 +108,7 @@ impl World<'_> {
     /// Ends the faults of these members, and of the links between them.
     fn recover(&mut self, who: &[usize]) -> Result<(), Violation> {
         self.trace.line(self.now, || format!("members {who:?} are healed"));
+        self.recorder.healed(self.now);
         for from in who {
             who.iter().for_each(|to| self.links.heal(*from, *to));
         }

@@ -39,6 +39,7 @@ impl World<'_> {
                 member.running = Some(running);
                 let life = member.life;
                 self.trace.line(self.now, || format!("member {} opened, life {life}", place + 1));
+                self.recorder.opened(self.now, place, life);
                 self.receive_stale(place);
                 let member = &mut self.members[place];
                 if let Some((up, down)) = member.crash_loop.pop_front() {
@@ -168,6 +169,7 @@ impl World<'_> {
             return;
         }
         self.counts.crashes += 1;
+        self.recorder.crashed(self.now, place);
         self.counts.note(kind);
         self.end_life(place);
         let member = &mut self.members[place];
@@ -210,6 +212,7 @@ impl World<'_> {
             return Err(Violation::new("storage", detail));
         };
         self.trace.line(self.now, || format!("member {} stopped: {cause}", place + 1));
+        self.recorder.stopped(self.now, place, cause);
         self.end_life(place);
         let member = &mut self.members[place];
         member.noise.failures += 1;

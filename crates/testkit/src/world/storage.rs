@@ -289,6 +289,7 @@ impl World<'_> {
         Violation::unless(stands == install.position, "install", || {
             format!("member {} stands at {stands} after {install:?}", place + 1)
         })?;
+        self.recorder.installed(self.now, place, stands.index.get());
         let holdings = &mut self.holdings[place];
         holdings.durable_applied = holdings.durable_applied.max(stands.index.get());
         self.compare_running(place)?;

@@ -3,7 +3,10 @@
 mod arguments;
 mod check;
 mod determinism;
+mod progress;
+mod replay;
 mod run;
+mod shrink;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,25 +16,25 @@ use self::arguments::Words;
 fn main() -> ExitCode {
     let mut words = Words::new(std::env::args().skip(1).collect());
     let carried_out = match words.next().as_deref() {
-        Some("run") => run::main(words).map(status),
-        Some("determinism") => determinism::main(words).map(status),
+        Some("run") => run::main(words),
+        Some("replay") => replay::main(words),
+        Some("shrink") => shrink::main(words),
+        Some("determinism") => determinism::main(words),
         Some("check") => check::main(words),
         Some(other) => Err(format!("there is no command {other}")),
         None => Err("no command was given".to_owned()),
     };
     match carried_out {
-        Ok(Ok(status)) => status,
-        Ok(Err(_)) => ExitCode::FAILURE,
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            complain(&format!("the input or output failed: {error}"));
+            ExitCode::from(UNUSABLE)
+        }
         Err(problem) => {
-            let _shown = say(&format!("{problem}\n\n{USAGE}"));
-            ExitCode::from(2)
+            complain(&format!("{problem}\n\n{USAGE}"));
+            ExitCode::from(UNUSABLE)
         }
     }
-}
-
-/// The exit status of a command that finds something wrong or does not.
-fn status(carried_out: io::Result<bool>) -> io::Result<ExitCode> {
-    carried_out.map(|is_right| if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints a line; fails when nobody reads any more.
@@ -39,8 +42,22 @@ pub(crate) fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
 }
 
+/// Prints a line about a problem, if anybody reads it.
+pub(crate) fn complain(line: &str) {
+    let _shown = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// What the program returns to the shell if the command line or a file cannot be used.
+pub(crate) const UNUSABLE: u8 = 2;
+
 const USAGE: &str = "\
-simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--sabotage NAME] [--trace]
-simulate determinism --seeds 0..20 [--members N] [--time 60s]
+simulate run --seeds 0..200 [--members 3..5] [--time 60s] [--threads N] [--sabotage NAME]
+             [--faults swarm,crashes=off] [--trace] [--out DIR]
+simulate replay PLAN.json [--sabotage NAME] [--trace] [--html FILE]
+simulate shrink PLAN.json [--sabotage NAME] [--runs N] [--out FILE]
+simulate determinism --seeds 0..20 [--members 3..5] [--time 60s]
 simulate check FILE --model cas-register|register|kv [--seconds N] [--memory MIB]
-    0: linearizable, 1: not, 2: not known";
+
+The exit status is 0 if all is well, 1 if a promise was broken or two runs differ, and 2 if the
+command line or a file cannot be used. shrink: 0 if a plan was written, 1 if it breaks no promise.
+check: 0 if the history is linearizable, 1 if not, 2 if that cannot be told.";

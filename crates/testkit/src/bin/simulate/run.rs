@@ -1,92 +1,116 @@
-//! `simulate run`: many seeds, each checked.
+//! `simulate run`: many seeds, each checked; the first that breaks a promise is made small.
 
 use std::io;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quorate_testkit::{Counts, Failure, Options, Sabotage, run_seed};
+use quorate_testkit::shrink::{Budget, Shrunk};
+use quorate_testkit::{Counts, Failure, MembersRange, Options, Plan, run_plan, run_seed};
 
 use crate::arguments::{self, Words};
+use crate::progress::{Progress, Standing};
 use crate::say;
+use crate::shrink::shrink_quietly;
 
 struct Request {
     seeds: Range<u64>,
+    members: Option<MembersRange>,
     threads: usize,
     trace: bool,
+    out: Option<PathBuf>,
     options: Options,
 }
 
-/// Carries out the command; returns whether no promise was broken.
-pub(crate) fn main(words: Words) -> Result<io::Result<bool>, String> {
+impl Request {
+    /// What is different for this seed.
+    fn options_of(&self, seed: u64) -> Options {
+        let members = self.members.map(|range| range.draw(seed));
+        let lines_max = if self.trace { usize::MAX } else { 0 };
+        Options { members, lines_max, ..self.options.clone() }
+    }
+}
+
+/// Carries out the command.
+pub(crate) fn main(words: Words) -> Result<io::Result<ExitCode>, String> {
     Ok(run(&parse(words)?))
 }
 
 fn parse(mut words: Words) -> Result<Request, String> {
-    let mut request =
-        Request { seeds: 0..200, threads: 1, trace: false, options: Options::default() };
+    let mut request = Request {
+        seeds: 0..200,
+        members: None,
+        threads: 1,
+        trace: false,
+        out: None,
+        options: Options::default(),
+    };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--trace" => request.trace = true,
             "--seeds" => request.seeds = words.parse(&word, arguments::seeds)?,
-            "--members" => {
-                request.options.members = Some(words.parse(&word, arguments::positive)?);
-            }
+            "--members" => request.members = Some(words.parse(&word, |text| text.parse().ok())?),
+            "--faults" => request.options.faults = arguments::faults(&mut words, &word)?,
             "--time" => request.options.duration = Some(words.parse(&word, arguments::time)?),
             "--threads" => request.threads = words.parse(&word, arguments::positive)?,
-            "--sabotage" => request.options.sabotage = Some(words.parse(&word, sabotage)?),
+            "--out" => request.out = Some(words.value(&word)?.into()),
+            "--sabotage" => {
+                request.options.sabotage = Some(words.parse(&word, arguments::sabotage)?);
+            }
             _ => return Err(format!("{word} is unknown")),
         }
     }
     Ok(request)
 }
 
-fn sabotage(name: &str) -> Option<Sabotage> {
-    Sabotage::ALL.into_iter().find(|sabotage| format!("{sabotage:?}") == name)
-}
-
 /// What the threads of a run share.
-#[derive(Default)]
 struct Sums {
     counts: Counts,
     seeds: u64,
     events: u64,
     virtual_time: Duration,
     failure: Option<Box<Failure>>,
+    progress: Progress,
 }
 
-fn run(request: &Request) -> io::Result<bool> {
-    let (begun, next, sums) =
-        (Instant::now(), AtomicU64::new(request.seeds.start), Mutex::default());
+fn run(request: &Request) -> io::Result<ExitCode> {
+    let (begun, next) = (Instant::now(), AtomicU64::new(request.seeds.start));
+    let sums = Mutex::new(Sums {
+        counts: Counts::default(),
+        seeds: 0,
+        events: 0,
+        virtual_time: Duration::ZERO,
+        failure: None,
+        progress: Progress::new(request.seeds.end - request.seeds.start),
+    });
     std::thread::scope(|scope| {
         for _ in 0..request.threads {
-            scope.spawn(|| work(request, &next, &sums, begun));
+            scope.spawn(|| work(request, &next, &sums));
         }
     });
     let sums: Sums = sums.into_inner().map_err(|_| io::Error::other("a thread panicked"))?;
+    sums.progress.finish();
     summarize(&sums, begun)?;
-    let Some(failure) = sums.failure else { return Ok(true) };
-    // Once more, now with the lines that lead there.
-    let lines_max = if request.trace { usize::MAX } else { LINES_AT_FAILURE };
-    let again = run_seed(failure.seed, &Options { lines_max, ..request.options.clone() });
-    let failure = again.err().unwrap_or(failure);
-    for line in &failure.lines {
-        say(line)?;
+    match sums.failure {
+        None => Ok(ExitCode::SUCCESS),
+        Some(failure) => {
+            present(request, failure)?;
+            Ok(ExitCode::FAILURE)
+        }
     }
-    say(&format!("VIOLATION {failure}"))?;
-    Ok(false)
 }
 
-fn work(request: &Request, next: &AtomicU64, sums: &Mutex<Sums>, begun: Instant) {
+fn work(request: &Request, next: &AtomicU64, sums: &Mutex<Sums>) {
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         let over = |sums: &Mutex<Sums>| sums.lock().map_or(true, |sums| sums.failure.is_some());
         if seed >= request.seeds.end || over(sums) {
             return;
         }
-        let lines_max = if request.trace { usize::MAX } else { 0 };
-        let result = run_seed(seed, &Options { lines_max, ..request.options.clone() });
+        let result = run_seed(seed, &request.options_of(seed));
         let Ok(mut sums) = sums.lock() else { return };
         match result {
             Ok(report) => {
@@ -94,10 +118,9 @@ fn work(request: &Request, next: &AtomicU64, sums: &Mutex<Sums>, begun: Instant)
                 sums.seeds += 1;
                 sums.events += report.events;
                 sums.virtual_time += report.virtual_time;
-                if sums.seeds.is_multiple_of(PROGRESS_SEEDS) {
-                    let rate = sums.seeds as f64 * 60.0 / begun.elapsed().as_secs_f64();
-                    let _shown = say(&format!("{} seeds, {rate:.0} seeds/min", sums.seeds));
-                }
+                let Sums { seeds, virtual_time, counts, progress, .. } = &mut *sums;
+                let (seeds, virtual_time) = (*seeds, *virtual_time);
+                progress.update(&Standing { seeds, virtual_time, counts });
                 for line in &report.lines {
                     let _shown = say(line);
                 }
@@ -128,8 +151,72 @@ fn summarize(sums: &Sums, begun: Instant) -> io::Result<()> {
     ))
 }
 
-/// How many of the newest events are shown before a violation.
-const LINES_AT_FAILURE: usize = 60;
+/// Makes the plan of a failure small, keeps it in files, and shows it.
+fn present(request: &Request, failure: Box<Failure>) -> io::Result<()> {
+    let seed = failure.seed;
+    for line in &failure.lines {
+        say(line)?;
+    }
+    say(&format!("VIOLATION {failure}"))?;
+    let full = Plan::from_seed(seed, &request.options_of(seed));
+    let options = Options { lines_max: 0, timeline: true, ..request.options.clone() };
+    let begun = Instant::now();
+    let shrunk = shrink_quietly(&full, failure, &options, Budget::default());
+    say(&format!(
+        "shrunk in {} runs and {:.1} s from {} faults and {} operations to {} and {}\n",
+        shrunk.runs,
+        begun.elapsed().as_secs_f64(),
+        full.faults.len(),
+        full.operations.len(),
+        shrunk.plan.faults.len(),
+        shrunk.plan.operations.len(),
+    ))?;
+    let default = || Path::new("target/quorate").join(format!("seed-{seed}"));
+    let folder = request.out.clone().unwrap_or_else(default);
+    keep(&folder, &full, &shrunk, &options)?;
+    let sabotage = request.options.sabotage.map(|bug| format!(" --sabotage {bug:?}"));
+    let file = folder.join("plan.json");
+    say(&format!(
+        "\nsimulate replay {}{}",
+        quoted(&file.display().to_string()),
+        sabotage.unwrap_or_default()
+    ))
+}
 
-/// How many seeds lie between two lines of progress.
-const PROGRESS_SEEDS: u64 = 100;
+/// Writes everything about a failure into a folder, and prints its timeline.
+fn keep(folder: &Path, full: &Plan, shrunk: &Shrunk, options: &Options) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("plan.json"), shrunk.plan.to_json())?;
+    std::fs::write(folder.join("plan-full.json"), full.to_json())?;
+    let timeline = match run_plan(&shrunk.plan, options) {
+        Ok(report) => report.timeline,
+        Err(failure) => failure.timeline,
+    };
+    let Some(timeline) = timeline else { return Ok(()) };
+    let text = timeline.to_text();
+    std::fs::write(folder.join("timeline.txt"), &text)?;
+    std::fs::write(folder.join("timeline.html"), timeline.to_html())?;
+    say(text.trim_end())?;
+    say(&format!("\nplan.json, plan-full.json, timeline.txt and .html are in {}", folder.display()))
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn only_words_that_need_it_are_quoted() {
+        assert_eq!(quoted("target/quorate/seed-7/plan.json"), "target/quorate/seed-7/plan.json");
+        assert_eq!(quoted("my plan's"), r"'my plan'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

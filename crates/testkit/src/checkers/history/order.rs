@@ -62,8 +62,9 @@ pub(super) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Viol
     }
     // At one moment calls come first: they may have overlapped.
     moments.sort_unstable();
-    let mut seen = 0;
-    let mut seen_at_call = vec![0; history.len()];
+    // The newest revision told, and the call that it was told to.
+    let mut seen = (0, None);
+    let mut seen_at_call = vec![seen; history.len()];
     for (_, is_end, place) in moments {
         if !is_end {
             seen_at_call[place] = seen;
@@ -71,16 +72,21 @@ pub(super) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Viol
         }
         let record = &history[place];
         let Some((revision, demand)) = told(record, applied) else { continue };
-        let before = seen_at_call[place];
+        let (before, teller) = seen_at_call[place];
         let fine = match demand {
             Demand::After => revision > before,
             Demand::NotBefore => revision >= before,
             Demand::Nothing => true,
         };
-        Violation::unless(fine, "real-time-order", || {
-            format!("revision {before} had been told to somebody before this call: {record:?}")
-        })?;
-        seen = seen.max(revision);
+        if !fine {
+            let detail =
+                format!("revision {before} had been told to somebody before this call: {record:?}");
+            let violation = Violation::new("real-time-order", detail).about(place);
+            return Err(teller.into_iter().fold(violation, Violation::about));
+        }
+        if revision > seen.0 {
+            seen = (revision, Some(place));
+        }
     }
     Ok(())
 }
@@ -100,7 +106,8 @@ pub(super) fn check_members(history: &[Record]) -> Result<(), Violation> {
         let last = last.entry((member, life)).or_insert(revision);
         Violation::unless(revision >= *last, "member-order", || {
             format!("the member had told revision {last} before: {:?}", history[place])
-        })?;
+        })
+        .map_err(|violation| violation.about(place))?;
         *last = revision;
     }
     Ok(())

@@ -10,9 +10,10 @@ use crate::violation::Violation;
 
 /// Checks the content of every read, with all fields of its response.
 pub(super) fn check(history: &[Record], model: &Model) -> Result<(), Violation> {
-    for record in history {
+    for (place, record) in history.iter().enumerate() {
         if let Some(Ending::Read(result)) = record.ending() {
-            check_read(record, result, model)?;
+            let checked = check_read(record, result, model);
+            checked.map_err(|violation| violation.about(place))?;
         }
     }
     Ok(())

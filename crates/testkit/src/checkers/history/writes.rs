@@ -26,11 +26,12 @@ struct Unanswered {
 pub(super) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Violation> {
     let mut claimed = vec![false; applied.commands().len()];
     let mut rest: BTreeMap<&Bytes, Unanswered> = BTreeMap::new();
-    for record in history {
+    for (number, record) in history.iter().enumerate() {
         let Call::Write(payload) = &record.call else { continue };
         match record.ending() {
             Some(Ending::Answered(answer)) => {
-                let place = check_answer(payload, answer, applied)?;
+                let place = check_answer(payload, answer, applied)
+                    .map_err(|violation| violation.about(number))?;
                 let claimed_before = std::mem::replace(&mut claimed[place], true);
                 Violation::unless(!claimed_before, "answer-true", || {
                     format!("two calls were answered as {:?}: {record:?}", answer.id)
