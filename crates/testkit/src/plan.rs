@@ -22,6 +22,7 @@ use quorate_types::Instant;
 use serde::{Deserialize, Serialize};
 
 pub use self::classes::{FaultClass, Faults, Level};
+pub(crate) use self::fault::CutLinks;
 pub use self::fault::{CutMode, DiskOperation, Fault, Step, Target, TimedFault};
 pub use self::json::PlanError;
 pub use self::limits::Limits;

@@ -147,6 +147,10 @@ impl Queue {
         });
     }
 
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.heap.peek().map(|scheduled| scheduled.at)
+    }
+
     pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {
         self.heap.pop().map(|scheduled| (scheduled.at, scheduled.event))
     }

@@ -50,6 +50,10 @@ pub enum Purpose {
     Actor = 19,
     /// How long actors' threads take to wake up.
     Turn = 20,
+    /// The operations of a user's own workload.
+    Workload = 21,
+    /// The faults of users' own nemeses.
+    Nemesis = 22,
 }
 
 /// The number at `counter` of the stream for (`seed`, `purpose`, `entity`).

@@ -6,6 +6,7 @@ mod clients;
 mod consensus;
 mod faults;
 mod finish;
+mod manual;
 mod process;
 mod storage;
 
@@ -108,37 +109,57 @@ impl<'a> World<'a> {
 
     /// Runs until the healed cluster has recovered and everything is checked.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
-        self.count_constants();
-        for place in 0..self.members.len() {
-            self.start(place)?;
-        }
+        self.open_all()?;
         match &self.players {
             Some(_) => self.set_up(),
             None => self.begin(),
         }
         while !self.finished {
-            let Some((at, event)) = self.queue.pop() else {
+            if !self.step()? {
                 return Err(Violation::new("liveness", "nothing is left to happen"));
-            };
-            self.now = at;
-            if let Some((place, _)) = event.member()
-                && self.members[place].defers(&event, at)
-            {
-                self.members[place].deferred.push(event);
-                continue;
             }
-            self.note(&event);
-            self.dispatch(event)?;
-            if let Some((place, down, kind)) = self.crash_now.take() {
-                self.crash(place, down, kind);
-            }
-            self.wake_actors();
         }
         self.check_end()
     }
 
+    /// Opens all members for the first time.
+    pub(crate) fn open_all(&mut self) -> Result<(), Violation> {
+        self.count_constants();
+        (0..self.members.len()).try_for_each(|place| self.start(place))
+    }
+
+    /// Lets the next event happen; returns false if there is none.
+    pub(crate) fn step(&mut self) -> Result<bool, Violation> {
+        let Some((at, event)) = self.queue.pop() else { return Ok(false) };
+        self.now = at;
+        if let Some((place, _)) = event.member()
+            && self.members[place].defers(&event, at)
+        {
+            self.members[place].deferred.push(event);
+            return Ok(true);
+        }
+        self.note(&event);
+        self.dispatch(event)?;
+        self.after_event();
+        Ok(true)
+    }
+
+    /// What follows from an event at once.
+    fn after_event(&mut self) {
+        if let Some((place, down, kind)) = self.crash_now.take() {
+            self.crash(place, down, kind);
+        }
+        self.wake_actors();
+    }
+
     /// Lets what is planned come, counted from now.
     fn begin(&mut self) {
+        self.begin_plan();
+        self.queue.push(self.now + self.plan.duration, Event::Heal);
+    }
+
+    /// The same without an end of faults.
+    pub(crate) fn begin_plan(&mut self) {
         let since = self.now - Instant::ZERO;
         for (place, fault) in self.plan.faults.iter().enumerate() {
             self.queue.push(fault.at + since, Event::Fault(place));
@@ -146,7 +167,6 @@ impl<'a> World<'a> {
         for (place, operation) in self.plan.operations.iter().enumerate() {
             self.queue.push(operation.at + since, Event::Operation(place));
         }
-        self.queue.push(self.now + self.plan.duration, Event::Heal);
     }
 
     /// Counts what disturbs the members all the time.
@@ -293,7 +313,7 @@ impl<'a> World<'a> {
         true
     }
 
-    fn leader(&self) -> Option<usize> {
+    pub(crate) fn leader(&self) -> Option<usize> {
         let leading = |place: &usize| {
             let member = &self.members[*place];
             member.running.is_some() && member.last.leads

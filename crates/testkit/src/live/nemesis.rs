@@ -6,7 +6,7 @@ use std::time::Duration;
 use quorate_types::Instant;
 
 use super::scene::LiveWorld;
-use crate::plan::{Fault, Plan};
+use crate::plan::{CutLinks, Fault, Plan};
 use crate::violation::Violation;
 
 /// Something that is due at a time.
@@ -102,8 +102,8 @@ fn carry(
             cluster.transfer(*asked, *to);
             Vec::new()
         }
-        other => match other.links(leader, cluster.count()) {
-            Some((links, lasting)) => {
+        other => match other.cut_links(leader, cluster.count()) {
+            Some(CutLinks { links, lasting, .. }) => {
                 cluster.change_cuts(&links, true);
                 vec![(lasting, Due::Mend(links))]
             }

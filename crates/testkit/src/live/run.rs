@@ -11,7 +11,7 @@ use super::cluster::LiveCluster;
 use super::nemesis::{Carried, carry_out};
 use super::scene::{LiveScene, LiveWorld};
 use crate::actors::actor::Actor;
-use crate::actors::record::{RunHistory, Notebook};
+use crate::actors::record::{Notebook, RunHistory};
 use crate::actors::script::{Ended, Part, Script, play};
 use crate::plan::Plan;
 use crate::violation::Violation;

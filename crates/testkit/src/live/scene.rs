@@ -6,7 +6,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-
 use quorate::Client;
 use quorate_types::Instant;
 

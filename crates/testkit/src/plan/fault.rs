@@ -301,3 +301,72 @@ impl Target {
         }
     }
 }
+
+/// Links that a fault cuts all at once.
+pub(crate) struct CutLinks {
+    /// Each as sender and receiver.
+    pub(crate) links: Vec<(usize, usize)>,
+    pub(crate) lasting: Duration,
+    pub(crate) mode: CutMode,
+}
+
+impl Fault {
+    /// The links that this fault cuts, given who leads; nothing if it cuts none.
+    pub(crate) fn cut_links(&self, leader: Option<usize>, members: usize) -> Option<CutLinks> {
+        let (lasting, mode) = match self {
+            Self::Cut { lasting, mode, .. }
+            | Self::Isolate { lasting, mode, .. }
+            | Self::Split { lasting, mode, .. }
+            | Self::Ring { lasting, mode, .. }
+            | Self::Bridge { lasting, mode, .. }
+            | Self::OneFollower { lasting, mode, .. } => (*lasting, *mode),
+            _ => return None,
+        };
+        let pairs = (0..members * members).map(|pair| (pair / members, pair % members));
+        let links: Vec<_> =
+            pairs.filter(|(from, to)| from != to && self.parts(leader, *from, *to)).collect();
+        (!links.is_empty()).then_some(CutLinks { links, lasting, mode })
+    }
+
+    /// Whether this fault cuts the link from `a` to `b`.
+    fn parts(&self, leader: Option<usize>, a: usize, b: usize) -> bool {
+        let bit = |group: u64, place: usize| group >> place & 1;
+        match self {
+            Self::Cut { from, to, .. } => (a, b) == (*from, *to),
+            Self::Isolate { target, .. } => {
+                target.place(leader).is_some_and(|alone| (alone == a) != (alone == b))
+            }
+            Self::Split { group, .. } => bit(*group, a) != bit(*group, b),
+            Self::Ring { order, .. } => !neighbours(order, a, b),
+            Self::Bridge { middle, group, .. } => {
+                a != *middle && b != *middle && bit(*group, a) != bit(*group, b)
+            }
+            Self::OneFollower { follower, .. } => leader.is_some_and(|leader| {
+                let far = |place: usize| place != leader && place != *follower;
+                leader != *follower && ((a == leader && far(b)) || (b == leader && far(a)))
+            }),
+            _ => false,
+        }
+    }
+}
+
+/// Whether two members stand side by side in a ring.
+fn neighbours(order: &[usize], a: usize, b: usize) -> bool {
+    let place = |member: usize| order.iter().position(|place| *place == member);
+    let (Some(a), Some(b)) = (place(a), place(b)) else { return false };
+    (a + 1) % order.len() == b || (b + 1) % order.len() == a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_stand_side_by_side_and_around_the_end() {
+        let order = [3, 1, 0, 2];
+        for (a, b) in [(3, 1), (1, 0), (0, 2), (2, 3)] {
+            assert!(neighbours(&order, a, b) && neighbours(&order, b, a));
+        }
+        assert!(!neighbours(&order, 3, 0) && !neighbours(&order, 1, 2));
+    }
+}

@@ -1,7 +1,7 @@
 use quorate_types::Instant as VirtualTime;
 
 use super::*;
-use crate::plan::{Fault, Put, Request, Value};
+use crate::plan::{Fault, Put, Request};
 use crate::run::Options;
 use crate::violation::Violation;
 
@@ -59,8 +59,7 @@ fn what_is_not_needed_goes() {
     assert_eq!(shrunk.plan.members, 1);
     let zero = Fault::TransferLeader { asked: 0, to: 0 };
     assert_eq!(shrunk.plan.faults[0].fault, zero);
-    let simple = Put { value: Value::default(), ..Put::unique(key.clone(), 0) };
-    assert_eq!(shrunk.plan.operations[0].request, Request::Put(simple));
+    assert_eq!(shrunk.plan.operations[0].request, Request::Put(Put::unique(key.clone(), 0)));
     assert_eq!(shrunk.plan.network.lost_ppm, 0);
     assert_eq!(shrunk.failure.violation.checker, "invented");
     assert!(shrunk.runs < 1_000 && shrunk.steps < shrunk.runs, "{} runs", shrunk.runs);

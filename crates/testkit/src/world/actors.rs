@@ -243,7 +243,7 @@ impl World<'_> {
 }
 
 /// What the caller is told of a call that ended so.
-fn result_of(ending: Option<&Ending>) -> Result<Response, Error> {
+pub(super) fn result_of(ending: Option<&Ending>) -> Result<Response, Error> {
     match ending {
         Some(Ending::Answered(answer)) => match &answer.result {
             Ok(response) => Ok(Response::from(response.clone())),
@@ -262,7 +262,7 @@ fn result_of(ending: Option<&Ending>) -> Result<Response, Error> {
     }
 }
 
-fn call_of(request: Request) -> Call {
+pub(super) fn call_of(request: Request) -> Call {
     match request {
         Request::Write(command) => Call::Write(prost::Message::encode_to_vec(&command).into()),
         Request::Range(range) => Call::Range(range),

@@ -7,7 +7,7 @@ use quorate_raft_node::core::Input;
 
 use super::World;
 use crate::counts::FaultKind;
-use crate::plan::{CutMode, DiskOperation, Fault, Step};
+use crate::plan::{CutLinks, CutMode, DiskOperation, Fault, Step};
 use crate::queue::Event;
 use crate::rng::{Purpose, Stream};
 use crate::violation::Violation;
@@ -28,7 +28,11 @@ impl World<'_> {
             return Ok(());
         }
         let plan = self.plan;
-        let fault = &plan.faults[index].fault;
+        self.inject(index, &plan.faults[index].fault)
+    }
+
+    /// Lets a fault begin; `index` names it until it ends.
+    pub(super) fn inject(&mut self, index: usize, fault: &Fault) -> Result<(), Violation> {
         self.trace.line(self.now, || format!("{fault:?}"));
         self.recorder.fault(self.now, index, fault);
         match fault {
@@ -123,51 +127,24 @@ impl World<'_> {
 
     fn cut(&mut self, index: usize, fault: &Fault) {
         let leader = self.leader();
-        let count = self.members.len();
-        let bit = |group: u64, place: usize| group >> place & 1;
-        let (kind, lasting, mode) = match fault {
-            Fault::Cut { lasting, mode, .. } => (FaultKind::OneWayCut, lasting, mode),
-            Fault::Isolate { target, lasting, mode } => match target.place(leader) {
-                None => return,
-                alone if alone == leader => (FaultKind::LeaderIsolated, lasting, mode),
-                _ => (FaultKind::FollowerIsolated, lasting, mode),
-            },
-            Fault::Split { lasting, mode, .. } => (FaultKind::Split, lasting, mode),
-            Fault::Ring { lasting, mode, .. } => (FaultKind::Ring, lasting, mode),
-            Fault::Bridge { lasting, mode, .. } => (FaultKind::Bridge, lasting, mode),
-            Fault::OneFollower { follower, lasting, mode } => {
-                if leader.is_none_or(|leader| leader == *follower) {
-                    return;
-                }
-                (FaultKind::OneFollower, lasting, mode)
-            }
-            _ => return,
-        };
-        let apart = |a: usize, b: usize| match fault {
-            Fault::Cut { from, to, .. } => (a, b) == (*from, *to),
-            Fault::Isolate { target, .. } => {
-                let alone = target.place(leader);
-                (alone == Some(a)) != (alone == Some(b))
-            }
-            Fault::Split { group, .. } => bit(*group, a) != bit(*group, b),
-            Fault::Ring { order, .. } => !neighbours(order, a, b),
-            Fault::Bridge { middle, group, .. } => {
-                a != *middle && b != *middle && bit(*group, a) != bit(*group, b)
-            }
-            Fault::OneFollower { follower, .. } => {
-                (leader == Some(a) && b != *follower) || (leader == Some(b) && a != *follower)
-            }
-            _ => false,
-        };
-        let pairs = (0..count * count).map(|pair| (pair / count, pair % count));
-        let links: Vec<_> = pairs.filter(|(a, b)| a != b && apart(*a, *b)).collect();
-        if links.is_empty() {
+        let Some(CutLinks { links, lasting, mode }) = fault.cut_links(leader, self.members.len())
+        else {
             return;
-        }
-        self.counts.note(kind);
-        links.iter().for_each(|(from, to)| self.links.cut(*from, *to, *mode));
-        self.recorder.cut(self.now, index, &links, *mode != CutMode::Drop);
-        self.last(index, Lasting::Links(links, *mode), *lasting);
+        };
+        self.counts.note(match fault {
+            Fault::Isolate { target, .. } if target.place(leader) == leader => {
+                FaultKind::LeaderIsolated
+            }
+            Fault::Isolate { .. } => FaultKind::FollowerIsolated,
+            Fault::Split { .. } => FaultKind::Split,
+            Fault::Ring { .. } => FaultKind::Ring,
+            Fault::Bridge { .. } => FaultKind::Bridge,
+            Fault::OneFollower { .. } => FaultKind::OneFollower,
+            _ => FaultKind::OneWayCut,
+        });
+        links.iter().for_each(|(from, to)| self.links.cut(*from, *to, mode));
+        self.recorder.cut(self.now, index, &links, mode != CutMode::Drop);
+        self.last(index, Lasting::Links(links, mode), lasting);
     }
 
     /// A fault that lasts goes on or ends.
@@ -203,7 +180,7 @@ impl World<'_> {
     }
 
     /// Mends a link and sends what was held back.
-    fn mend(&mut self, fault: usize, from: usize, to: usize, mode: CutMode) {
+    pub(super) fn mend(&mut self, fault: usize, from: usize, to: usize, mode: CutMode) {
         self.recorder.mended(self.now, fault, from, to);
         let mut held = self.links.mend(from, to, mode);
         if mode == CutMode::Shuffle && held.len() > 1 {
@@ -242,13 +219,6 @@ impl World<'_> {
             DiskOperation::StateDamage => {}
         }
     }
-}
-
-/// Whether two members stand side by side in a ring.
-fn neighbours(order: &[usize], a: usize, b: usize) -> bool {
-    let place = |member: usize| order.iter().position(|place| *place == member);
-    let (Some(a), Some(b)) = (place(a), place(b)) else { return false };
-    (a + 1) % order.len() == b || (b + 1) % order.len() == a
 }
 
 /// What a crash at a step is counted as.
@@ -295,18 +265,4 @@ pub(super) fn failed_operation(cause: &str) -> Option<DiskOperation> {
         ("corrupt data in memory-engine", DiskOperation::StateDamage),
     ];
     TEXTS.into_iter().find(|(text, _)| cause.contains(text)).map(|(_, operation)| operation)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbours_stand_side_by_side_and_around_the_end() {
-        let order = [3, 1, 0, 2];
-        for (a, b) in [(3, 1), (1, 0), (0, 2), (2, 3)] {
-            assert!(neighbours(&order, a, b) && neighbours(&order, b, a));
-        }
-        assert!(!neighbours(&order, 3, 0) && !neighbours(&order, 1, 2));
-    }
 }
