@@ -26,13 +26,13 @@
 //! kill strikes depends on the machine.
 
 mod storage_tier {
-    // mod damage;
+    mod damage;
     // mod differential;
     mod kills;
-    // mod limits;
-    // mod members;
+    mod limits;
+    mod members;
     mod points;
-    // mod power;
+    mod power;
     mod process;
     mod stores;
     mod stream;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use quorate_storage::StorageError;
 use quorate_storage::raft_engine_log::DiskHook;
+use quorate_storage::{Engine, LogStore, StorageError};
 use quorate_types::SplitMix64;
 use tempfile::TempDir;
 
@@ -107,17 +107,22 @@ fn kill_again_and_again(worker: u64, summary: &Mutex<Summary>) {
                 times: 1 + random.below(point.times_max()),
             };
             let end = plan.kill_one(&mut random, summary);
-            held = plan.check(&held, end, summary);
+            let found = plan.check(&held, end.done);
+            let mut summary = summary.lock().expect("no worker panicked");
+            summary.log.count(found.log);
+            summary.engine.count(found.engine);
+            held = found.held;
         }
     }
 }
 
 /// One life of a child.
-struct Plan {
-    folder: PathBuf,
-    seed: u64,
-    point: Point,
-    times: u64,
+pub(crate) struct Plan {
+    pub(crate) folder: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) point: Point,
+    /// The how manieth time it comes by the point counts.
+    pub(crate) times: u64,
 }
 
 /// How a life ended.
@@ -128,15 +133,23 @@ struct End {
     point: Point,
 }
 
+/// What was found after a life.
+pub(crate) struct Found {
+    pub(crate) held: Held,
+    pub(crate) log: Survival,
+    pub(crate) engine: Survival,
+}
+
 impl Plan {
-    fn start(&self) -> Child {
+    /// Starts the child; `file_size_max` as for [`Child::start`].
+    pub(crate) fn start(&self, file_size_max: Option<u64>) -> Child {
         let plan = [
             ("FOLDER", self.folder.display().to_string()),
             ("SEED", self.seed.to_string()),
             ("POINT", format!("{:?}", self.point)),
             ("TIMES", self.times.to_string()),
         ];
-        Child::start(NAME, &plan, None)
+        Child::start(NAME, &plan, file_size_max)
     }
 
     /// Lets a child live and kills it, and now and then kills further ones that repair the folder.
@@ -160,7 +173,7 @@ impl Plan {
     }
 
     fn live_and_be_killed(&self, random: &mut SplitMix64) -> End {
-        let mut child = self.start();
+        let mut child = self.start(None);
         let mut done = 0;
         let mut point = Point::Random;
         let calls_max = random.below(CALLS_BEFORE_KILL_MAX);
@@ -196,33 +209,30 @@ impl Plan {
         End { done, point }
     }
 
-    /// Opens the folder and compares; returns what it holds.
-    fn check(&self, before: &Held, end: End, summary: &Mutex<Summary>) -> Held {
+    /// Opens the folder and compares what it holds with what the memory stores allow after `done`
+    /// calls.
+    pub(crate) fn check(&self, before: &Held, done: usize) -> Found {
         let context = format!("seed {}, {:?} for the {}. time", self.seed, self.point, self.times);
-        let found = match read_folder(&self.folder) {
-            Ok(found) => found,
-            Err(error) => panic!("{context}: after {} calls {error:?}", end.done),
+        let held = match read_folder(&self.folder) {
+            Ok(held) => held,
+            Err(error) => panic!("{context}: after {done} calls {error:?}"),
         };
-        let steps = Member::steps(self.seed, before, end.done + 1);
-        let log = explain_log(&before.log, &steps, end.done, &found.log);
-        let engine = explain_content(&before.content, &steps, end.done, &found.content);
+        let steps = Member::steps(self.seed, before, done + 1);
+        let log = explain_log(&before.log, &steps, done, &held.log);
+        let engine = explain_content(&before.content, &steps, done, &held.content);
         let (Some(log), Some(engine)) = (log, engine) else {
             panic!(
-                "{context}: after {} calls, then {:?}, the log ({log:?}) holds {:?} and the \
+                "{context}: after {done} calls, then {:?}, the log ({log:?}) holds {:?} and the \
                  engine ({engine:?}) is at {:?}, which no crash of the memory stores explains",
-                end.done,
-                kind(&steps[end.done]),
-                found.log.state,
-                applied_in(&found.content),
+                kind(&steps[done]),
+                held.log.state,
+                applied_in(&held.content),
             );
         };
-        let start = found.log.state.start.index;
-        let applied = applied_in(&found.content).index;
+        let start = held.log.state.start.index;
+        let applied = applied_in(&held.content).index;
         assert!(start <= applied, "{context}: entries up to {start} are gone, applied {applied}");
-        let mut summary = summary.lock().expect("no worker panicked");
-        summary.log.count(log);
-        summary.engine.count(engine);
-        found
+        Found { held, log, engine }
     }
 }
 
@@ -241,10 +251,7 @@ fn live() {
     end_after(CHILD_LIFE_MAX);
     say("");
     if let Err(error) = live_until_killed(&folder, seed, &watch) {
-        // At this point the file that is to be switched is a pipe, which cannot be synced.
-        if watch.point() != Point::RestoreSwitch {
-            say(&format!("failed {error:?}"));
-        }
+        say(&format!("failed {error:?}"));
     }
     wait_for_the_end();
 }
@@ -272,7 +279,12 @@ fn live_until_killed(folder: &Path, seed: u64, watch: &Arc<Watch>) -> Result<(),
             Step::Restore(_) => watch.at(Point::RestoreCommit),
             _ => {}
         }
-        step.run(&mut log, &engine, &|| watch.at(Point::RestoreHalf))?;
+        let result = step.run(&mut log, &engine, &|| watch.at(Point::RestoreHalf));
+        if watch.point() == Point::RestoreSwitch && result.is_err() {
+            // The file that is to be switched is a pipe, which cannot be synced.
+            wait_for_the_end();
+        }
+        result.inspect_err(|_| try_again(&step, &mut log, &engine))?;
         match step {
             Step::Flush => watch.at(Point::Flushed),
             Step::Restore(_) => watch.at(Point::Restored),
@@ -283,6 +295,16 @@ fn live_until_killed(folder: &Path, seed: u64, watch: &Arc<Watch>) -> Result<(),
     }
     say("end");
     Ok(())
+}
+
+/// Tells whether a store that failed refuses to do the same again.
+fn try_again(step: &Step, log: &mut dyn LogStore, engine: &dyn Engine) {
+    for _ in 0..5 {
+        match step.run(log, engine, &|| {}) {
+            Err(StorageError::Stopped { .. }) => say("refused"),
+            other => say(&format!("accepted {other:?}")),
+        }
+    }
 }
 
 /// Puts a pipe where the engine drafts the file that names its content: opening it waits for the

@@ -33,11 +33,6 @@ impl Step {
         self.run_on_engine(engine, half_way)
     }
 
-    /// Whether the call is one of the log.
-    pub(crate) fn is_of_log(&self) -> bool {
-        matches!(self, Self::Begin | Self::Append { .. } | Self::Purge(_))
-    }
-
     /// Makes the call if it is one of the log.
     pub(crate) fn run_on_log(&self, log: &mut dyn LogStore) -> Result<(), StorageError> {
         match self {
@@ -80,6 +75,8 @@ pub(crate) struct Member {
     reset_is_due: bool,
     /// How many of a hundred calls are restores.
     restores: u64,
+    /// One append in so many is synced.
+    sync_interval: u64,
 }
 
 impl Member {
@@ -88,7 +85,8 @@ impl Member {
         let mut random = SplitMix64::new(seed);
         let state = held.log.state;
         let applied = applied_in(&held.content);
-        let restores = random.below(4);
+        let restores = 1 + random.below(3);
+        let sync_interval = 2 + 6 * random.below(2);
         Self {
             random,
             step: 0,
@@ -100,6 +98,7 @@ impl Member {
             flushed: applied,
             reset_is_due: applied.index > state.last,
             restores,
+            sync_interval,
         }
     }
 
@@ -148,7 +147,7 @@ impl Member {
         self.positions.truncate(kept);
         let count = 1 + self.random.below(5);
         batch.entries = self.entries(count);
-        let sync = self.random.below(2) == 0;
+        let sync = self.random.below(self.sync_interval) == 0;
         self.appended(batch, sync)
     }
 
