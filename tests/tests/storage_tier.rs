@@ -27,7 +27,7 @@
 
 mod storage_tier {
     mod damage;
-    // mod differential;
+    mod differential;
     mod kills;
     mod limits;
     mod members;

@@ -73,6 +73,8 @@ pub(crate) struct Member {
     flushed: LogPosition,
     /// Whether the log must still be reset to `applied`.
     reset_is_due: bool,
+    /// How many of a hundred calls are flushes.
+    flushes: u64,
     /// How many of a hundred calls are restores.
     restores: u64,
     /// One append in so many is synced.
@@ -85,6 +87,7 @@ impl Member {
         let mut random = SplitMix64::new(seed);
         let state = held.log.state;
         let applied = applied_in(&held.content);
+        let flushes = 1 + 5 * random.below(2);
         let restores = 1 + random.below(3);
         let sync_interval = 2 + 6 * random.below(2);
         Self {
@@ -97,6 +100,7 @@ impl Member {
             applied,
             flushed: applied,
             reset_is_due: applied.index > state.last,
+            flushes,
             restores,
             sync_interval,
         }
@@ -121,7 +125,7 @@ impl Member {
         match self.random.below(100) {
             0..40 => self.append(),
             40..80 if self.applied.index < self.synced => self.write(),
-            80..86 if self.flushed != self.applied => {
+            number if (80..80 + self.flushes).contains(&number) => {
                 self.flushed = self.applied;
                 Step::Flush
             }
@@ -187,7 +191,7 @@ impl Member {
                 0 => EntryKind::Membership,
                 _ => EntryKind::Normal,
             };
-            entries.push(LogEntry { position, kind, data: self.bytes(12_000) });
+            entries.push(LogEntry { position, kind, data: self.bytes(ENTRY_SIZE_MAX) });
         }
         entries
     }
@@ -201,11 +205,11 @@ impl Member {
         let mut batch = WriteBatch::new();
         for _ in 0..1 + self.random.below(5) {
             let (table, key) = self.key();
-            match self.random.below(10) {
-                0..7 => batch.put(table, key, self.bytes(20_000)),
-                7..9 => batch.delete(table, key),
+            match self.random.below(40) {
+                0..30 => batch.put(table, key, self.bytes(VALUE_SIZE_MAX)),
+                30..39 => batch.delete(table, key),
                 _ => {
-                    let end = (self.random.below(2) == 0).then(|| self.key().1);
+                    let end = (self.random.below(4) > 0).then(|| self.key().1);
                     batch.delete_range(table, KeyRange { start: key, end });
                 }
             }
@@ -235,9 +239,9 @@ impl Member {
         self.flushed = self.applied;
         self.reset_is_due = true;
         let mut content = Content::new();
-        for _ in 0..self.random.below(60) {
+        for _ in 0..self.random.below(300) {
             let key = self.key();
-            let value = self.bytes(20_000);
+            let value = self.bytes(VALUE_SIZE_MAX);
             content.insert(key, value);
         }
         content.insert((APPLIED, Bytes::from_static(POSITION)), encode(self.applied));
@@ -246,7 +250,7 @@ impl Member {
 
     fn key(&mut self) -> (Table, Bytes) {
         let table = if self.random.below(2) == 0 { LIVE } else { HISTORY };
-        (table, Bytes::from(format!("key/{:02}", self.random.below(40))))
+        (table, Bytes::from(format!("key/{:03}", self.random.below(120))))
     }
 
     /// Bytes that tell the step; mostly few, sometimes up to `size_max`.
@@ -282,3 +286,5 @@ pub(crate) fn applied_in(content: &Content) -> LogPosition {
 }
 
 const POSITION: &[u8] = b"position";
+const ENTRY_SIZE_MAX: u64 = 12_000;
+const VALUE_SIZE_MAX: u64 = 40_000;
