@@ -105,9 +105,10 @@ fn live() {
     say("");
     let mut revision = 0;
     let mut next = Vec::new();
-    for writer in 0..WRITERS {
+    // Each member has one writer.
+    for (writer, node) in nodes.iter().enumerate() {
         let range = Range::prefix(format!("{writer}/")).keys_only();
-        let found = nodes[writer].range(range).wait().expect("read");
+        let found = node.range(range).wait().expect("read");
         let last = found.kvs.last().map_or(0, |kv| {
             let key = String::from_utf8_lossy(&kv.key).into_owned();
             let number = key.split('/').nth(1).expect("a writer and a number");
@@ -149,12 +150,13 @@ fn write(client: &quorate::Client, writer: usize, first: u64) {
     }
 }
 
-/// Flushes, purges and elections come as often as allowed.
+/// Flushes and purges come as often as possible, elections soon.
 fn config(folder: &Path, name: &str, hub: &Hub) -> Config {
     let config = Config::new(folder.join(name)).named(name).in_process(hub);
     let mut config = config.cluster(Cluster::of_names("test", NAMES));
-    config.heartbeat_interval = Duration::from_millis(20);
-    config.election_timeout = Duration::from_millis(150);
+    config.heartbeat_interval = Duration::from_millis(50);
+    config.election_timeout = Duration::from_millis(300);
+    config.request_timeout = Duration::from_secs(30);
     config.flush_after_size = ByteSize::kib(64);
     config.log_keep_entries = 10;
     config
@@ -162,7 +164,6 @@ fn config(folder: &Path, name: &str, hub: &Hub) -> Config {
 
 const NAME: &str = "storage_tier::members::members_that_are_killed_keep_every_acknowledged_put";
 const NAMES: [&str; 3] = ["a", "b", "c"];
-const WRITERS: usize = 3;
 const KILLS: usize = 24;
 const SEED: u64 = 0x3e3b;
 const PUTS_BEFORE_KILL_MAX: u64 = 300;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_storage::memory::{MemoryEngine, MemoryLog};
@@ -113,9 +115,20 @@ pub(crate) fn open_log(
         purge_threshold: ByteSize::kib(128),
     };
     let path = folder.join("log");
-    match hook {
-        Some(hook) => RaftEngineLog::open_with_hook(path, options, hook),
-        None => RaftEngineLog::open(path, options),
+    let mut attempts = 0;
+    loop {
+        let opened = match &hook {
+            Some(hook) => RaftEngineLog::open_with_hook(&path, options.clone(), Arc::clone(hook)),
+            None => RaftEngineLog::open(&path, options.clone()),
+        };
+        // A process that another thread is just starting holds copies of all open files, and with
+        // them the lock of a log that was closed meanwhile, until it runs its own program.
+        let is_locked = matches!(opened, Err(StorageError::Locked { .. }));
+        if !is_locked || attempts == OPEN_ATTEMPTS_MAX {
+            return opened;
+        }
+        attempts += 1;
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -202,3 +215,5 @@ fn explain<T: PartialEq>(
     }
     None
 }
+
+const OPEN_ATTEMPTS_MAX: u32 = 2_000;
