@@ -121,7 +121,7 @@ pub(crate) struct Plan {
     pub(crate) folder: PathBuf,
     pub(crate) seed: u64,
     pub(crate) point: Point,
-    /// The how manieth time it comes by the point counts.
+    /// Which time that it comes by the point counts.
     pub(crate) times: u64,
 }
 

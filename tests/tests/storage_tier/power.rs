@@ -33,9 +33,25 @@ struct State {
 
 enum Change {
     /// The file had this size, and these bytes in place of as many as were written.
-    Written { path: PathBuf, offset: u64, size: usize, old: Vec<u8>, old_size: u64 },
+    Written {
+        path: PathBuf,
+        offset: u64,
+        size: usize,
+        old: Vec<u8>,
+        old_size: u64,
+        /// A sync failed: later ones succeed without these bytes.
+        is_given_up: bool,
+    },
     /// The file held this.
     Removed { path: PathBuf, content: Vec<u8> },
+}
+
+impl Change {
+    fn give_up(&mut self) {
+        if let Self::Written { is_given_up, .. } = self {
+            *is_given_up = true;
+        }
+    }
 }
 
 /// What becomes of changes that were not synced.
@@ -84,7 +100,7 @@ impl Disk {
 
 /// Takes a write back: whole, or some sectors of it, or its end from some byte on.
 fn undo_write(change: Change, tear: Option<Loss>, random: &mut SplitMix64) {
-    let Change::Written { path, offset, size, old, old_size } = change else { return };
+    let Change::Written { path, offset, size, old, old_size, .. } = change else { return };
     // A file that is gone, or has another name now, has nothing to lose.
     let Ok(mut file) = OpenOptions::new().read(true).write(true).open(path) else { return };
     let kept = match tear {
@@ -116,21 +132,27 @@ impl DiskHook for Disk {
             return Err(io::Error::other("the power is off"));
         }
         state.count += 1;
+        let is_of = |change: &Change| match change {
+            Change::Written { path: written, is_given_up, .. } => written == path && !is_given_up,
+            Change::Removed { path: removed, .. } => removed.parent() == Some(path),
+        };
         if let Some((number, error)) = state.fails
             && number == state.count
         {
+            if operation == DiskOperation::Sync {
+                // The operating system takes the pages for clean now: no later sync writes them.
+                state.unsynced.iter_mut().filter(|change| is_of(change)).for_each(Change::give_up);
+            }
             return Err(io::Error::from_raw_os_error(error));
         }
-        let is_of = |change: &Change| match change {
-            Change::Written { path: written, .. } => written == path,
-            Change::Removed { path: removed, .. } => removed.parent() == Some(path),
-        };
         match operation {
             DiskOperation::Write { offset, size } => {
                 let size = usize::try_from(size).expect("a write fits into memory");
                 let (old, old_size) = read_at(path, offset, size)?;
                 let path = path.to_owned();
-                state.unsynced.push(Change::Written { path, offset, size, old, old_size });
+                let is_given_up = false;
+                let change = Change::Written { path, offset, size, old, old_size, is_given_up };
+                state.unsynced.push(change);
             }
             DiskOperation::Sync => state.unsynced.retain(|change| !is_of(change)),
             DiskOperation::Remove => {
