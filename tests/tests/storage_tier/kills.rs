@@ -94,7 +94,7 @@ fn kill_again_and_again(worker: u64, summary: &Mutex<Summary>) {
         let folder = TempDir::new().expect("a temporary folder");
         let mut held = Held::default();
         for life in 0..LIVES {
-            // Every other life ends at a point, the next one in turn.
+            // Three lives of five end at a point, the next one in turn.
             let turn = worker * FOLDERS * LIVES + folder_number * LIVES + life;
             let point = match turn % 5 {
                 0 | 2 => Point::Random,
@@ -215,7 +215,7 @@ impl Plan {
         let context = format!("seed {}, {:?} for the {}. time", self.seed, self.point, self.times);
         let held = match read_folder(&self.folder) {
             Ok(held) => held,
-            Err(error) => panic!("{context}: after {done} calls {error:?}"),
+            Err(error) => panic!("{context}: after {done} calls {error:?}; {}", self.keep()),
         };
         let steps = Member::steps(self.seed, before, done + 1);
         let log = explain_log(&before.log, &steps, done, &held.log);
@@ -223,16 +223,26 @@ impl Plan {
         let (Some(log), Some(engine)) = (log, engine) else {
             panic!(
                 "{context}: after {done} calls, then {:?}, the log ({log:?}) holds {:?} and the \
-                 engine ({engine:?}) is at {:?}, which no crash of the memory stores explains",
+                 engine ({engine:?}) is at {:?}, which no crash of the memory stores explains; {}",
                 kind(&steps[done]),
                 held.log.state,
                 applied_in(&held.content),
+                self.keep(),
             );
         };
         let start = held.log.state.start.index;
         let applied = applied_in(&held.content).index;
         assert!(start <= applied, "{context}: entries up to {start} are gone, applied {applied}");
         Found { held, log, engine }
+    }
+
+    /// Keeps the folder of a failure from being removed; says where it is.
+    fn keep(&self) -> String {
+        let kept = self.folder.with_extension("failed");
+        match fs::rename(&self.folder, &kept) {
+            Ok(()) => format!("the folder is kept as {}", kept.display()),
+            Err(error) => format!("the folder is not kept: {error}"),
+        }
     }
 }
 

@@ -119,9 +119,9 @@ fn undo_write(change: Change, tear: Option<Loss>, random: &mut SplitMix64) {
         }
         place = end;
     }
-    // A file that grew may have its old size again, if nothing of the new part stayed.
+    // A file that grew by the write may end where it began.
     if tear.is_none() && old_size <= offset && random.below(2) == 0 {
-        file.set_len(old_size.max(offset)).expect("a file can be cut");
+        file.set_len(offset).expect("a file can be cut");
     }
 }
 
