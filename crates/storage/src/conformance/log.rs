@@ -151,6 +151,7 @@ fn reads_stop_at_the_byte_limit(harness: &mut dyn LogUnderTest) {
     check(20, 51, 100, 1);
     check(21, 51, 100, 1);
     check(22, 51, 90, 29);
+    check(30, 51, 9, 1);
     check(1, 51, u64::MAX, 50);
     check(1, 51, 1_290, 50);
     check(1, 51, 1_289, 29);

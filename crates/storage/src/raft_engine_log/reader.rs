@@ -80,9 +80,13 @@ fn fetch(
             if size > left && !entries.is_empty() {
                 return Ok(entries);
             }
-            left = left.saturating_sub(size);
             entries.push(decode(shared, entry, next)?);
             next += 1;
+            let Some(rest) = left.checked_sub(size) else {
+                // The one entry that is always there; behind it not even an empty one has room.
+                return Ok(entries);
+            };
+            left = rest;
         }
     }
     Ok(entries)
