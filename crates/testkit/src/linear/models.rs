@@ -6,7 +6,7 @@ use std::hash::Hash;
 use super::{Model, Step};
 
 /// A value that can be read and written.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Register<V> {
     initial: V,
 }
@@ -77,7 +77,7 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
 }
 
 /// A value that can be read, written, and swapped for another if it is the expected one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CasRegister<V> {
     initial: V,
 }

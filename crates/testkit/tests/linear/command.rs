@@ -49,13 +49,13 @@ fn a_bad_history_gives_one_and_says_why() {
 not linearizable: the call at line 5, answered at line 6
 1 of 3 answered operations have an order.
 This one cannot be placed after them:
-    process 2, from 3 to 4: read -> Number(3)
+    process 2, from 3 to 4: read -> 3
 The object could then only be in
-    Number(1) or Number(2)
+    1 or 2
 The order ends with
-    process 0, from 0 to 1: write Number(1)
+    process 0, from 0 to 1: write 1
 Also under way were
-    process 1, from 2 to 5: write Number(2)
+    process 1, from 2 to 5: write 2
 ";
     assert_eq!(said, expected);
 }
