@@ -39,7 +39,7 @@ pub trait Model {
     /// What a caller asks for.
     type Input: Eq + Hash + Debug;
     /// What a caller is answered.
-    type Output: Debug;
+    type Output: Eq + Hash + Debug;
     /// What the object holds. Many are kept at a time, so small ones are checked fastest.
     type State: Eq + Hash + Debug;
 

@@ -1,7 +1,7 @@
 //! The search for an order, of the operations on one object.
 
 use super::entries::{Entries, Links};
-use super::table::{Rows, States};
+use super::table::{States, Tried};
 use super::{Model, Operation, Step};
 
 /// A search that can be carried on bit by bit.
@@ -9,7 +9,7 @@ use super::{Model, Operation, Step};
 /// Operations are placed one after another. The *barrier* is the return of the first operation
 /// that is not placed yet: only operations called before it may come next. What lies ahead depends
 /// on the barrier, the state, and which operations under way at the barrier are placed, so each
-/// such combination is tried once.
+/// such combination is tried once. Of the unanswered ones, it is best to have placed few.
 pub(super) struct Search<'a, M: Model> {
     model: &'a M,
     history: &'a [Operation<M::Input, M::Output>],
@@ -20,7 +20,7 @@ pub(super) struct Search<'a, M: Model> {
     open: Links,
     states: States<M::State>,
     state_bytes: usize,
-    tried: Rows,
+    tried: Tried,
     /// Where the search stands: the row of `tried`, made of barrier and state in one word, then a
     /// bit for each slot, then one for each unanswered operation.
     row: Vec<u64>,
@@ -38,6 +38,8 @@ pub(super) struct Search<'a, M: Model> {
 /// What to try next.
 #[derive(Clone, Copy)]
 enum Candidate {
+    /// The operation whose return is the barrier: it must come soon.
+    Urgent,
     /// The answered operation of this entry or a later one.
     Answered(u32),
     /// This unanswered operation or a later one.
@@ -93,7 +95,7 @@ impl<'a, M: Model> Search<'a, M> {
     ) -> Self {
         let entries = Entries::new(model, history, places);
         let open_count = entries.places.len() as u32 - entries.answered;
-        let width = 1 + words(entries.slot_count) + words(open_count);
+        let (width, open_width) = (1 + words(entries.slot_count), words(open_count));
         let mut search = Self {
             model,
             history,
@@ -102,11 +104,11 @@ impl<'a, M: Model> Search<'a, M> {
             entries,
             states: States::new(),
             state_bytes: 0,
-            tried: Rows::new(width),
-            row: vec![0; width],
+            tried: Tried::new(width, open_width),
+            row: vec![0; width + open_width],
             barrier: 0,
             state: 0,
-            next: Candidate::Answered(0),
+            next: Candidate::Urgent,
             path: Vec::new(),
             frames: Vec::new(),
             rows: Vec::new(),
@@ -186,6 +188,13 @@ impl<'a, M: Model> Search<'a, M> {
     fn candidate(&mut self) -> Option<u32> {
         loop {
             match self.next {
+                Candidate::Urgent => {
+                    self.next = Candidate::Answered(self.waiting.first());
+                    let urgent = self.urgent();
+                    if !self.entries.is_read[urgent as usize] {
+                        return Some(urgent);
+                    }
+                }
                 Candidate::Answered(at) if at == self.barrier => {
                     self.next = Candidate::Open(self.open.first());
                 }
@@ -193,7 +202,10 @@ impl<'a, M: Model> Search<'a, M> {
                     self.next = Candidate::Answered(self.waiting.after(at));
                     let operation = self.entries.entries[at as usize].operation;
                     // All reads that fit were placed on the way here.
-                    if !self.entries.is_read[operation as usize] {
+                    if operation != self.urgent()
+                        && !self.entries.is_read[operation as usize]
+                        && !self.can_wait(operation)
+                    {
                         return Some(operation);
                     }
                 }
@@ -210,6 +222,26 @@ impl<'a, M: Model> Search<'a, M> {
                 }
             }
         }
+    }
+
+    /// The operation whose return is the barrier.
+    fn urgent(&self) -> u32 {
+        self.entries.entries[self.barrier as usize].operation
+    }
+
+    /// Whether another operation that does the same must come sooner.
+    fn can_wait(&self, operation: u32) -> bool {
+        let kind = |operation: u32| self.entries.kinds[operation as usize];
+        let mut at = self.waiting.first();
+        while at != self.barrier {
+            let other = self.entries.entries[at as usize].operation;
+            let is_sooner = self.return_of(other) < self.return_of(operation);
+            if is_sooner && kind(other) == kind(operation) {
+                return true;
+            }
+            at = self.waiting.after(at);
+        }
+        false
     }
 
     /// The state after an operation, if it fits.
@@ -257,6 +289,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.rows.truncate(saved);
         (self.barrier, self.state) = (frame.barrier, frame.state);
         self.next = match tried.checked_sub(self.entries.answered) {
+            None if tried == self.urgent() => Candidate::Answered(self.waiting.first()),
             None => {
                 let call = self.entries.call_at[tried as usize];
                 Candidate::Answered(self.waiting.after(call))
@@ -287,7 +320,7 @@ impl<'a, M: Model> Search<'a, M> {
         }
         self.pass(at);
         self.row[0] = u64::from(self.barrier) << 32 | u64::from(self.state);
-        self.next = Candidate::Answered(self.waiting.first());
+        self.next = Candidate::Urgent;
     }
 
     /// Moves the barrier on to this entry. What returned before it need not be remembered.

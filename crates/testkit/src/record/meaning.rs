@@ -102,7 +102,9 @@ impl Recorded for CasRegister<Json> {
         // Jepsen's first logs have the error in the place of the value.
         let has_error = event.error.is_some() || event.value.is_string();
         Ok(match (event.kind, input) {
-            (Kind::Ok, CasInput::Read) => Meaning::Answer(CasOutput::Value(Json(event.value.clone()))),
+            (Kind::Ok, CasInput::Read) => {
+                Meaning::Answer(CasOutput::Value(Json(event.value.clone())))
+            }
             (Kind::Ok, CasInput::Write(_) | CasInput::Cas(_, _)) => {
                 Meaning::Answer(CasOutput::Done)
             }

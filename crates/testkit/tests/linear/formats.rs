@@ -137,7 +137,8 @@ INFO  jepsen.util - 3\t:invoke\t:write\t7
     let history = History::read(log).expect("this is a log");
     let read = operations(&model, &history).expect("these are calls of a register");
     let expected = [
-        Operation::called(0, 2, CasInput::Cas(Json(json!(0)), Json(json!(1)))).returned(4, CasOutput::Differs),
+        Operation::called(0, 2, CasInput::Cas(Json(json!(0)), Json(json!(1))))
+            .returned(4, CasOutput::Differs),
         Operation::called(1, 3, CasInput::Write(Json(json!(4)))),
         Operation::called(2, 5, CasInput::Cas(Json(json!(4)), Json(json!(2)))),
         Operation::called(2, 7, CasInput::Read).returned(8, CasOutput::Value(Json::default())),
