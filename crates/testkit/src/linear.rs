@@ -5,10 +5,12 @@
 //! them that the model allows and that keeps every operation between its call and its return.
 //!
 //! ```
-//! use quorate_testkit::linear::{Limits, Operation, Register, RegisterInput, RegisterOutput, check};
+//! use quorate_testkit::linear::{Limits, Operation, Register, check};
+//! use quorate_testkit::linear::{RegisterInput, RegisterOutput};
 //!
 //! let register = Register::new(0);
-//! let write = Operation::called(1, 10, RegisterInput::Write(5)).returned(40, RegisterOutput::Done);
+//! let write = Operation::called(1, 10, RegisterInput::Write(5));
+//! let write = write.returned(40, RegisterOutput::Done);
 //! let read = |called: u64, found| {
 //!     Operation::called(2, called, RegisterInput::Read)
 //!         .returned(called + 5, RegisterOutput::Value(found))
