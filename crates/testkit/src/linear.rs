@@ -26,9 +26,12 @@
 //!
 //! The search is that of Wing and Gong (1993) with Lowe's memory of what was tried already (2017).
 //! Keys are independent objects (Herlihy and Wing's locality), so each is searched alone, all in
-//! turns. Two rules make it short: an operation that only reads is placed as soon as it fits, and
-//! an operation without a known outcome is placed only where it changes something.
+//! turns. Some rules make it short: an operation that only reads is placed as soon as it fits; one
+//! without a known outcome is placed only where it changes something; of equal ones, the one that
+//! returned first is placed first; and nothing is placed after which a read that returns soon could
+//! not find what it found.
 
+mod culprit;
 mod entries;
 mod explain;
 mod hash;

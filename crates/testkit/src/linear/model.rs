@@ -63,6 +63,20 @@ pub trait Model {
         false
     }
 
+    /// Whether a call with this answer can still happen after this state, once some of the `others`
+    /// happened in any order. The search gives up sooner where this says no, so a wrong no makes
+    /// the verdict wrong, while a wrong yes costs only time. Asked only of calls that
+    /// [only read](Self::is_read).
+    fn may_follow(
+        &self,
+        _state: &Self::State,
+        _input: &Self::Input,
+        _output: Option<&Self::Output>,
+        _others: &[&Self::Input],
+    ) -> bool {
+        true
+    }
+
     /// The bytes that a state takes, those it points to included, for [`Limits::memory`].
     ///
     /// [`Limits::memory`]: super::Limits::memory
