@@ -5,10 +5,12 @@
 //! them that the model allows and that keeps every operation between its call and its return.
 //!
 //! ```
-//! use quorate_testkit::linear::{Limits, Operation, Register, RegisterInput, RegisterOutput, check};
+//! use quorate_testkit::linear::{Limits, Operation, Register, check};
+//! use quorate_testkit::linear::{RegisterInput, RegisterOutput};
 //!
 //! let register = Register::new(0);
-//! let write = Operation::called(1, 10, RegisterInput::Write(5)).returned(40, RegisterOutput::Done);
+//! let write = Operation::called(1, 10, RegisterInput::Write(5));
+//! let write = write.returned(40, RegisterOutput::Done);
 //! let read = |called: u64, found| {
 //!     Operation::called(2, called, RegisterInput::Read)
 //!         .returned(called + 5, RegisterOutput::Value(found))
@@ -24,9 +26,12 @@
 //!
 //! The search is that of Wing and Gong (1993) with Lowe's memory of what was tried already (2017).
 //! Keys are independent objects (Herlihy and Wing's locality), so each is searched alone, all in
-//! turns. Two rules make it short: an operation that only reads is placed as soon as it fits, and
-//! an operation without a known outcome is placed only where it changes something.
+//! turns. Some rules make it short: an operation that only reads is placed as soon as it fits; one
+//! without a known outcome is placed only where it changes something; of equal ones, the one that
+//! returned first is placed first; and nothing is placed after which a read that returns soon could
+//! not find what it found.
 
+mod culprit;
 mod entries;
 mod explain;
 mod hash;

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use quorate_testkit::linear::{CasRegister, Limits, check};
-//! use quorate_testkit::record::{History, operations};
+//! use quorate_testkit::record::{History, Json, operations};
 //!
 //! let log = "\
 //! INFO  jepsen.util - 0\t:invoke\t:write\t3
@@ -18,7 +18,7 @@
 //! let history = History::read(log)?;
 //! assert_eq!(history.to_edn().lines().next(),
 //!     Some("{:type :invoke, :f :write, :value 3, :process 0, :time 0, :index 0}"));
-//! let register = CasRegister::new(serde_json::Value::Null);
+//! let register = CasRegister::<Json>::default();
 //! let operations = operations(&register, &history)?;
 //! assert!(check(&register, &operations, &Limits::default()).is_linearizable());
 //! # Ok::<(), quorate_testkit::record::HistoryError>(())
@@ -36,5 +36,5 @@ mod read;
 
 pub use self::error::{HistoryError, Problem};
 pub use self::event::{History, HistoryEvent, Kind};
-pub use self::meaning::{Meaning, Recorded};
+pub use self::meaning::{Json, Meaning, Recorded};
 pub use self::operations::{Operations, operations};

@@ -1,9 +1,8 @@
 //! The calls and returns of one part of a history, in the order in which they happened.
 
-use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use super::hash::hash_of;
+use super::table::States;
 use super::{Model, Operation};
 
 /// What is known of a part before the search begins. Operations are numbered anew: the answered
@@ -25,6 +24,10 @@ pub(super) struct Entries {
     pub(super) slot_count: u32,
     /// Whether an answered operation changes nothing.
     pub(super) is_read: Vec<bool>,
+    /// A number for each answered operation that it shares with those that ask for the same and
+    /// were answered the same. Of two of them that are under way, it is enough to let the one that
+    /// returned first happen first.
+    pub(super) kinds: Vec<u32>,
     /// For each unanswered operation the first entry after its call.
     pub(super) open_at: Vec<u32>,
     /// For each unanswered operation the last earlier one that asks for the same. Of two that
@@ -63,6 +66,7 @@ impl Entries {
             slot_count: 0,
             is_read: answered.iter().map(|place| is_read(*place)).collect(),
             open_at: Vec::with_capacity(unanswered.len()),
+            kinds: kinds(&answered, |place| (at(place).input(), at(place).output())),
             twins: twins(&unanswered, |place| at(place).input()),
             places: [answered, unanswered].concat(),
         };
@@ -102,24 +106,17 @@ impl Entries {
 }
 
 /// For each of these operations the last earlier one with the same input.
-fn twins<'a, Input: Eq + Hash + 'a>(
-    places: &[u32],
-    input: impl Fn(u32) -> &'a Input,
-) -> Vec<Option<u32>> {
-    let mut latest: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    let mut twins = Vec::with_capacity(places.len());
-    for (number, place) in (0..).zip(places) {
-        let alike = latest.entry(hash_of(input(*place))).or_default();
-        let is_twin = |other: &&mut u32| input(places[**other as usize]) == input(*place);
-        match alike.iter_mut().find(is_twin) {
-            Some(other) => twins.push(Some(std::mem::replace(other, number))),
-            None => {
-                twins.push(None);
-                alike.push(number);
-            }
-        }
-    }
-    twins
+fn twins<T: Eq + Hash>(places: &[u32], input: impl Fn(u32) -> T) -> Vec<Option<u32>> {
+    let kinds = kinds(places, input);
+    let mut latest = vec![None; places.len()];
+    let twin = |(number, kind): (u32, &u32)| latest[*kind as usize].replace(number);
+    (0..).zip(&kinds).map(twin).collect()
+}
+
+/// Numbers from 0 on, the same for what is equal.
+fn kinds<T: Eq + Hash>(places: &[u32], of: impl Fn(u32) -> T) -> Vec<u32> {
+    let mut states = States::new();
+    places.iter().map(|place| states.number(of(*place)).0).collect()
 }
 
 /// The numbers below a count, linked so that one can be taken out and put back at once. Taking
@@ -190,6 +187,7 @@ mod tests {
         assert_eq!(entries.slot_count, 3);
         // Calls come before returns of the same time.
         assert_eq!(entries.return_at, [5, 2, 6, 7]);
+        assert_eq!(entries.kinds, [0, 1, 2, 3]);
         assert_eq!(entries.open_at, [2, 5]);
         assert_eq!(entries.twins, [None, Some(0)]);
     }

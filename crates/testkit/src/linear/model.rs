@@ -39,7 +39,7 @@ pub trait Model {
     /// What a caller asks for.
     type Input: Eq + Hash + Debug;
     /// What a caller is answered.
-    type Output: Debug;
+    type Output: Eq + Hash + Debug;
     /// What the object holds. Many are kept at a time, so small ones are checked fastest.
     type State: Eq + Hash + Debug;
 
@@ -61,6 +61,20 @@ pub trait Model {
     /// check panics.
     fn is_read(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> bool {
         false
+    }
+
+    /// Whether a call with this answer can still happen after this state, once some of the `others`
+    /// happened in any order. The search gives up sooner where this says no, so a wrong no makes
+    /// the verdict wrong, while a wrong yes costs only time. Asked only of calls that
+    /// [only read](Self::is_read).
+    fn may_follow(
+        &self,
+        _state: &Self::State,
+        _input: &Self::Input,
+        _output: Option<&Self::Output>,
+        _others: &[&Self::Input],
+    ) -> bool {
+        true
     }
 
     /// The bytes that a state takes, those it points to included, for [`Limits::memory`].

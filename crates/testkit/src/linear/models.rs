@@ -6,7 +6,7 @@ use std::hash::Hash;
 use super::{Model, Step};
 
 /// A value that can be read and written.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Register<V> {
     initial: V,
 }
@@ -63,6 +63,18 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
         matches!(input, RegisterInput::Read)
     }
 
+    fn may_follow(
+        &self,
+        state: &V,
+        _: &Self::Input,
+        output: Option<&Self::Output>,
+        others: &[&Self::Input],
+    ) -> bool {
+        let Some(RegisterOutput::Value(read)) = output else { return true };
+        let writes = |other: &&Self::Input| matches!(other, RegisterInput::Write(to) if to == read);
+        read == state || others.iter().any(writes)
+    }
+
     fn describe(&self, input: &Self::Input, output: Option<&Self::Output>) -> String {
         let input = match input {
             RegisterInput::Read => "read".to_owned(),
@@ -77,7 +89,7 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
 }
 
 /// A value that can be read, written, and swapped for another if it is the expected one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CasRegister<V> {
     initial: V,
 }
@@ -139,6 +151,21 @@ impl<V: Clone + Eq + Hash + Debug> Model for CasRegister<V> {
 
     fn is_read(&self, input: &Self::Input, output: Option<&Self::Output>) -> bool {
         matches!((input, output), (CasInput::Read, _) | (_, Some(CasOutput::Differs)))
+    }
+
+    fn may_follow(
+        &self,
+        state: &V,
+        _: &Self::Input,
+        output: Option<&Self::Output>,
+        others: &[&Self::Input],
+    ) -> bool {
+        let Some(CasOutput::Value(read)) = output else { return true };
+        read == state
+            || others.iter().any(|other| match other {
+                CasInput::Read => false,
+                CasInput::Write(to) | CasInput::Cas(_, to) => to == read,
+            })
     }
 
     fn describe(&self, input: &Self::Input, output: Option<&Self::Output>) -> String {
@@ -219,6 +246,23 @@ impl Model for KeyValue {
 
     fn is_read(&self, input: &KeyValueInput, _: Option<&KeyValueOutput>) -> bool {
         matches!(input, KeyValueInput::Get)
+    }
+
+    fn may_follow(
+        &self,
+        state: &String,
+        _: &KeyValueInput,
+        output: Option<&KeyValueOutput>,
+        others: &[&KeyValueInput],
+    ) -> bool {
+        let Some(KeyValueOutput::Value(read)) = output else { return true };
+        // Texts only grow, until one of these replaces them.
+        read.starts_with(state.as_str())
+            || others.iter().any(|other| match other {
+                KeyValueInput::Get | KeyValueInput::Append(_) => false,
+                KeyValueInput::Put(value) => read.starts_with(value.as_str()),
+                KeyValueInput::Delete => true,
+            })
     }
 
     fn state_size(&self, state: &String) -> usize {

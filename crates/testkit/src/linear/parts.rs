@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::culprit;
 use super::search::{Progress, Search};
 use super::{Model, Operation};
 
@@ -73,7 +74,8 @@ pub struct Counterexample {
     pub key: Option<String>,
     /// The operation that cannot be placed. What had returned before it has an order, if need be
     /// with others that were under way; together with this one there is none. So the mistake was
-    /// made no later than at its return, though maybe by another operation.
+    /// made no later than at its return, though maybe by another operation. (If the first such
+    /// operation is hard to find, this is a later one.)
     pub culprit: usize,
     /// An order until just before that return.
     pub prefix: Vec<usize>,
@@ -250,7 +252,8 @@ impl<'a, M: Model> Turns<'a, M> {
         places: &[u32],
         search: &Search<'_, M>,
     ) -> Counterexample {
-        let stuck = search.stuck().expect("a search is refuted where it was stuck");
+        let memory = self.limits.memory;
+        let stuck = culprit::find(self.model, self.history, places, search, memory);
         let culprit = &self.history[stuck.culprit];
         let others = places.iter().map(|place| *place as usize);
         let is_concurrent = |place: &usize| {

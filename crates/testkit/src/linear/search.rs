@@ -1,7 +1,7 @@
 //! The search for an order, of the operations on one object.
 
 use super::entries::{Entries, Links};
-use super::table::{Rows, States};
+use super::table::{States, Tried};
 use super::{Model, Operation, Step};
 
 /// A search that can be carried on bit by bit.
@@ -9,7 +9,7 @@ use super::{Model, Operation, Step};
 /// Operations are placed one after another. The *barrier* is the return of the first operation
 /// that is not placed yet: only operations called before it may come next. What lies ahead depends
 /// on the barrier, the state, and which operations under way at the barrier are placed, so each
-/// such combination is tried once.
+/// such combination is tried once. Of the unanswered ones, it is best to have placed few.
 pub(super) struct Search<'a, M: Model> {
     model: &'a M,
     history: &'a [Operation<M::Input, M::Output>],
@@ -20,7 +20,7 @@ pub(super) struct Search<'a, M: Model> {
     open: Links,
     states: States<M::State>,
     state_bytes: usize,
-    tried: Rows,
+    tried: Tried,
     /// Where the search stands: the row of `tried`, made of barrier and state in one word, then a
     /// bit for each slot, then one for each unanswered operation.
     row: Vec<u64>,
@@ -33,11 +33,18 @@ pub(super) struct Search<'a, M: Model> {
     /// The rows of the frames, one after another.
     rows: Vec<u64>,
     best: Best,
+    bounds: Bounds,
+    /// What can happen before the next read returns; kept for its memory only.
+    ahead: Vec<&'a M::Input>,
+    /// The farthest return that was found to be out of reach ahead of time.
+    hopeless: u32,
 }
 
 /// What to try next.
 #[derive(Clone, Copy)]
 enum Candidate {
+    /// The operation whose return is the barrier: it must come soon.
+    Urgent,
     /// The answered operation of this entry or a later one.
     Answered(u32),
     /// This unanswered operation or a later one.
@@ -56,13 +63,22 @@ struct Frame {
 #[derive(Default)]
 struct Best {
     /// The return that could not be passed.
-    barrier: Option<u32>,
+    barrier: u32,
     /// The order up to there.
     path: Vec<u32>,
     /// How much of it is still a part of the search's own path.
     shared: usize,
     /// The states that the object could be in there.
     states: Vec<u32>,
+}
+
+/// How far a search goes. Entries are given by their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// The last return that must be passed.
+    pub(super) until: u32,
+    /// The last return that may be looked at before it is reached.
+    pub(super) ahead_until: u32,
 }
 
 /// How a search stands after some steps.
@@ -91,9 +107,19 @@ impl<'a, M: Model> Search<'a, M> {
         history: &'a [Operation<M::Input, M::Output>],
         places: &[u32],
     ) -> Self {
+        Self::until(model, history, places, Bounds { until: u32::MAX, ahead_until: u32::MAX })
+    }
+
+    /// A search for an order up to a certain return only.
+    pub(super) fn until(
+        model: &'a M,
+        history: &'a [Operation<M::Input, M::Output>],
+        places: &[u32],
+        bounds: Bounds,
+    ) -> Self {
         let entries = Entries::new(model, history, places);
         let open_count = entries.places.len() as u32 - entries.answered;
-        let width = 1 + words(entries.slot_count) + words(open_count);
+        let (width, open_width) = (1 + words(entries.slot_count), words(open_count));
         let mut search = Self {
             model,
             history,
@@ -102,15 +128,18 @@ impl<'a, M: Model> Search<'a, M> {
             entries,
             states: States::new(),
             state_bytes: 0,
-            tried: Rows::new(width),
-            row: vec![0; width],
+            tried: Tried::new(width, open_width),
+            row: vec![0; width + open_width],
             barrier: 0,
             state: 0,
-            next: Candidate::Answered(0),
+            next: Candidate::Urgent,
             path: Vec::new(),
             frames: Vec::new(),
             rows: Vec::new(),
             best: Best::default(),
+            bounds,
+            ahead: Vec::new(),
+            hopeless: 0,
         };
         search.state = search.number(model.init());
         search.settle();
@@ -121,7 +150,7 @@ impl<'a, M: Model> Search<'a, M> {
     /// Tries at most this many steps and takes at most about this many bytes.
     pub(super) fn run(&mut self, steps: &mut u64, bytes_max: usize) -> Progress {
         loop {
-            if self.waiting.is_end(self.waiting.first()) {
+            if self.waiting.is_end(self.waiting.first()) || self.barrier > self.bounds.until {
                 return Progress::Found;
             }
             if *steps == 0 {
@@ -140,7 +169,8 @@ impl<'a, M: Model> Search<'a, M> {
                 continue;
             }
             self.descend(operation, state);
-            if !self.tried.insert(&self.row) {
+            let is_useless = self.is_hopeless() || !self.tried.insert(&self.row);
+            if is_useless {
                 self.ascend();
                 continue;
             }
@@ -167,15 +197,25 @@ impl<'a, M: Model> Search<'a, M> {
         self.in_history(&self.path)
     }
 
-    /// Why there is no order, once that is known.
-    pub(super) fn stuck(&self) -> Option<Stuck> {
-        let entry = self.entries.entries[self.best.barrier? as usize];
+    /// Between which returns the first one lies that cannot be passed, once that is refuted.
+    pub(super) fn refuted_between(&self) -> (u32, u32) {
+        (self.best.barrier, self.best.barrier.max(self.hopeless))
+    }
+
+    /// The returns from one entry up to and with another.
+    pub(super) fn returns(&self, first: u32, last: u32) -> Vec<u32> {
+        (first..=last).filter(|at| self.entries.entries[*at as usize].is_return).collect()
+    }
+
+    /// What is known of the return that the search could not pass; another may be the culprit.
+    pub(super) fn stuck(&self, culprit: u32) -> Stuck {
+        let entry = self.entries.entries[culprit as usize];
         let state = |id: &u32| self.model.describe_state(self.states.get(*id));
-        Some(Stuck {
+        Stuck {
             culprit: self.entries.places[entry.operation as usize] as usize,
             prefix: self.in_history(&self.best.path),
             states: self.best.states.iter().map(state).collect(),
-        })
+        }
     }
 
     fn in_history(&self, path: &[u32]) -> Vec<usize> {
@@ -186,6 +226,13 @@ impl<'a, M: Model> Search<'a, M> {
     fn candidate(&mut self) -> Option<u32> {
         loop {
             match self.next {
+                Candidate::Urgent => {
+                    self.next = Candidate::Answered(self.waiting.first());
+                    let urgent = self.urgent();
+                    if !self.entries.is_read[urgent as usize] {
+                        return Some(urgent);
+                    }
+                }
                 Candidate::Answered(at) if at == self.barrier => {
                     self.next = Candidate::Open(self.open.first());
                 }
@@ -193,7 +240,10 @@ impl<'a, M: Model> Search<'a, M> {
                     self.next = Candidate::Answered(self.waiting.after(at));
                     let operation = self.entries.entries[at as usize].operation;
                     // All reads that fit were placed on the way here.
-                    if !self.entries.is_read[operation as usize] {
+                    if operation != self.urgent()
+                        && !self.entries.is_read[operation as usize]
+                        && !self.can_wait(operation)
+                    {
                         return Some(operation);
                     }
                 }
@@ -212,9 +262,72 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
+    /// Whether the read that returns next can no longer find what it found.
+    fn is_hopeless(&mut self) -> bool {
+        let mut others = std::mem::take(&mut self.ahead);
+        others.clear();
+        let hopeless = self.next_read(&mut others).filter(|at| {
+            let read = self.called(self.entries.entries[*at as usize].operation);
+            let state = self.states.get(self.state);
+            !self.model.may_follow(state, read.input(), read.output(), &others)
+        });
+        self.hopeless = self.hopeless.max(hopeless.unwrap_or(0));
+        self.ahead = others;
+        hopeless.is_some()
+    }
+
+    /// Where the read that is not placed returns that returns next, if that is not too far ahead;
+    /// and what can happen before that.
+    fn next_read(&self, others: &mut Vec<&'a M::Input>) -> Option<u32> {
+        let mut at = self.waiting.first();
+        loop {
+            let is_far = others.len() >= AHEAD_MAX || at > self.bounds.ahead_until;
+            if is_far || self.waiting.is_end(at) {
+                return None;
+            }
+            let entry = self.entries.entries[at as usize];
+            match (entry.is_return, self.entries.is_read[entry.operation as usize]) {
+                (true, true) => break,
+                (false, false) => others.push(self.called(entry.operation).input()),
+                (true, false) | (false, true) => {}
+            }
+            at = self.waiting.after(at);
+        }
+        let mut number = self.open.first();
+        while !self.open.is_end(number) && self.entries.open_at[number as usize] <= at {
+            others.push(self.called(self.entries.answered + number).input());
+            number = self.open.after(number);
+        }
+        Some(at)
+    }
+
+    fn called(&self, operation: u32) -> &'a Operation<M::Input, M::Output> {
+        &self.history[self.entries.places[operation as usize] as usize]
+    }
+
+    /// The operation whose return is the barrier.
+    fn urgent(&self) -> u32 {
+        self.entries.entries[self.barrier as usize].operation
+    }
+
+    /// Whether another operation that does the same must come sooner.
+    fn can_wait(&self, operation: u32) -> bool {
+        let kind = |operation: u32| self.entries.kinds[operation as usize];
+        let mut at = self.waiting.first();
+        while at != self.barrier {
+            let other = self.entries.entries[at as usize].operation;
+            let is_sooner = self.return_of(other) < self.return_of(operation);
+            if is_sooner && kind(other) == kind(operation) {
+                return true;
+            }
+            at = self.waiting.after(at);
+        }
+        false
+    }
+
     /// The state after an operation, if it fits.
     fn step(&mut self, operation: u32) -> Option<u32> {
-        let called = &self.history[self.entries.places[operation as usize] as usize];
+        let called = self.called(operation);
         let state = self.states.get(self.state);
         match self.model.step(state, called.input(), called.output()) {
             Step::Refused => None,
@@ -257,6 +370,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.rows.truncate(saved);
         (self.barrier, self.state) = (frame.barrier, frame.state);
         self.next = match tried.checked_sub(self.entries.answered) {
+            None if tried == self.urgent() => Candidate::Answered(self.waiting.first()),
             None => {
                 let call = self.entries.call_at[tried as usize];
                 Candidate::Answered(self.waiting.after(call))
@@ -287,7 +401,7 @@ impl<'a, M: Model> Search<'a, M> {
         }
         self.pass(at);
         self.row[0] = u64::from(self.barrier) << 32 | u64::from(self.state);
-        self.next = Candidate::Answered(self.waiting.first());
+        self.next = Candidate::Urgent;
     }
 
     /// Moves the barrier on to this entry. What returned before it need not be remembered.
@@ -303,7 +417,7 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     fn describe(&self, operation: u32) -> String {
-        let called = &self.history[self.entries.places[operation as usize] as usize];
+        let called = self.called(operation);
         self.model.describe(called.input(), called.output())
     }
 
@@ -353,14 +467,14 @@ impl<'a, M: Model> Search<'a, M> {
     /// Remembers how far the search came.
     fn note_reached(&mut self) {
         let best = &mut self.best;
-        if best.barrier.is_none_or(|barrier| barrier < self.barrier) {
-            best.barrier = Some(self.barrier);
+        if best.barrier < self.barrier {
+            best.barrier = self.barrier;
             best.path.truncate(best.shared);
             best.path.extend_from_slice(&self.path[best.shared..]);
             best.shared = self.path.len();
             best.states.clear();
         }
-        let is_best = best.barrier == Some(self.barrier);
+        let is_best = best.barrier == self.barrier;
         if is_best && best.states.len() < STATES_MAX && !best.states.contains(&self.state) {
             best.states.push(self.state);
         }
@@ -381,6 +495,9 @@ fn word(number: u32) -> usize {
 fn bit(number: u32) -> u64 {
     1 << (number % u64::BITS)
 }
+
+/// How many calls are looked at ahead of time; one that is farther away is reached anyway.
+const AHEAD_MAX: usize = 64;
 
 /// How many states are shown where a search could not go on; more would not be read.
 const STATES_MAX: usize = 8;

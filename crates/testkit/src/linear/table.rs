@@ -3,30 +3,89 @@
 use super::hash::{hash_of, hash_of_words};
 use std::hash::Hash;
 
+/// The places a search has been at.
+///
+/// A place is a row of words. The last of them are a set of bits: what was spent to get there. It
+/// is no use to be at the same place again having spent the same, or the same and more.
+pub(super) struct Tried {
+    /// How many words of a row come before the set.
+    width: usize,
+    rows: Rows,
+    /// The rows without their sets.
+    places: Rows,
+    /// For each of those the sets seen there, until there are too many.
+    sets: Vec<Vec<u64>>,
+    set_bytes: usize,
+}
+
+impl Tried {
+    pub(super) fn new(width: usize, set_width: usize) -> Self {
+        let (rows, places) = (Rows::new(width + set_width), Rows::new(width));
+        Self { width, rows, places, sets: Vec::new(), set_bytes: 0 }
+    }
+
+    /// Remembers a row; returns whether it is of use to go on from there.
+    pub(super) fn insert(&mut self, row: &[u64]) -> bool {
+        let (place, set) = row.split_at(self.width);
+        if set.is_empty() {
+            return self.rows.number(row).1;
+        }
+        let (number, is_new) = self.places.number(place);
+        if is_new {
+            self.sets.push(Vec::new());
+            self.set_bytes += size_of::<Vec<u64>>();
+        }
+        let sets = &mut self.sets[number as usize];
+        if sets.chunks_exact(set.len()).any(|other| is_subset(other, set)) {
+            return false;
+        }
+        if let Some(larger) = sets.chunks_exact_mut(set.len()).find(|other| is_subset(set, other)) {
+            larger.copy_from_slice(set);
+        } else if sets.len() < SETS_MAX * set.len() {
+            sets.extend_from_slice(set);
+            self.set_bytes += size_of_val(set);
+        }
+        self.rows.number(row).1
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.bytes() + self.places.bytes() + 2 * self.set_bytes
+    }
+}
+
+fn is_subset(smaller: &[u64], larger: &[u64]) -> bool {
+    smaller.iter().zip(larger).all(|(smaller, larger)| smaller & !larger == 0)
+}
+
+/// How many sets are kept for each place. Each is looked at whenever the place is reached.
+const SETS_MAX: usize = 64;
+
 /// Rows of words of one width, each once.
-pub(super) struct Rows {
+struct Rows {
     width: usize,
     words: Vec<u64>,
     index: Index,
 }
 
 impl Rows {
-    pub(super) fn new(width: usize) -> Self {
+    fn new(width: usize) -> Self {
         Self { width, words: Vec::new(), index: Index::default() }
     }
 
-    /// Adds a row; returns whether it is new.
-    pub(super) fn insert(&mut self, row: &[u64]) -> bool {
+    /// The number of a row, and whether it is new.
+    fn number(&mut self, row: &[u64]) -> (u32, bool) {
         let at = |id: u32| id as usize * self.width;
         let is_equal = |id: u32| self.words[at(id)..at(id) + self.width] == *row;
-        let added = self.index.find_or_add(hash_of_words(row), is_equal).is_err();
-        if added {
-            self.words.extend_from_slice(row);
+        match self.index.find_or_add(hash_of_words(row), is_equal) {
+            Ok(id) => (id, false),
+            Err(id) => {
+                self.words.extend_from_slice(row);
+                (id, true)
+            }
         }
-        added
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>() + self.index.bytes()
     }
 }
@@ -121,11 +180,25 @@ mod tests {
         for round in 0..2 {
             for left in 0..100_u64 {
                 for right in 0..100_u64 {
-                    assert_eq!(rows.insert(&[left, right << 40]), round == 0);
+                    assert_eq!(rows.number(&[left, right << 40]).1, round == 0);
                 }
             }
         }
         assert!(rows.bytes() >= 10_000 * 16);
+    }
+
+    #[test]
+    fn to_have_spent_more_is_of_no_use() {
+        let mut tried = Tried::new(1, 1);
+        assert!(tried.insert(&[5, 0b0110]));
+        assert!(!tried.insert(&[5, 0b0110]));
+        assert!(!tried.insert(&[5, 0b1110]));
+        assert!(tried.insert(&[6, 0b1110]));
+        assert!(tried.insert(&[5, 0b1001]));
+        assert!(tried.insert(&[5, 0b0010]));
+        assert!(!tried.insert(&[5, 0b1010]));
+        let mut plain = Tried::new(1, 0);
+        assert_eq!([plain.insert(&[5]), plain.insert(&[5])], [true, false]);
     }
 
     #[test]

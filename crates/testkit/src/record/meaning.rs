@@ -1,5 +1,7 @@
 //! What events mean to a model.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{HistoryEvent, Kind};
@@ -40,24 +42,36 @@ pub enum Meaning<Output> {
     Unknown,
 }
 
+/// Any value of an event, as registers that are read from histories hold it. The default is null,
+/// which stands for no value.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Json(pub Value);
+
+impl fmt::Debug for Json {
+    /// The value as JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 /// Functions `read` and `write`. A read that failed saw nothing, a write that failed wrote nothing.
-impl Recorded for Register<Value> {
-    fn input(&self, event: &HistoryEvent) -> Result<RegisterInput<Value>, String> {
+impl Recorded for Register<Json> {
+    fn input(&self, event: &HistoryEvent) -> Result<RegisterInput<Json>, String> {
         match event.function.as_str() {
             "read" => Ok(RegisterInput::Read),
-            "write" => Ok(RegisterInput::Write(event.value.clone())),
+            "write" => Ok(RegisterInput::Write(Json(event.value.clone()))),
             _ => Err(unknown_function(event, "read and write")),
         }
     }
 
     fn meaning(
         &self,
-        input: &RegisterInput<Value>,
+        input: &RegisterInput<Json>,
         event: &HistoryEvent,
-    ) -> Result<Meaning<RegisterOutput<Value>>, String> {
+    ) -> Result<Meaning<RegisterOutput<Json>>, String> {
         Ok(match (event.kind, input) {
             (Kind::Ok, RegisterInput::Read) => {
-                Meaning::Answer(RegisterOutput::Value(event.value.clone()))
+                Meaning::Answer(RegisterOutput::Value(Json(event.value.clone())))
             }
             (Kind::Ok, RegisterInput::Write(_)) => Meaning::Answer(RegisterOutput::Done),
             _ => Meaning::NoEffect,
@@ -67,13 +81,13 @@ impl Recorded for Register<Value> {
 
 /// Functions `read`, `write`, and `cas` with the pair of the value expected and the new one. A
 /// `cas` that failed without an error found another value; with an error it had no effect.
-impl Recorded for CasRegister<Value> {
-    fn input(&self, event: &HistoryEvent) -> Result<CasInput<Value>, String> {
+impl Recorded for CasRegister<Json> {
+    fn input(&self, event: &HistoryEvent) -> Result<CasInput<Json>, String> {
         match (event.function.as_str(), &event.value) {
             ("read", _) => Ok(CasInput::Read),
-            ("write", value) => Ok(CasInput::Write(value.clone())),
+            ("write", value) => Ok(CasInput::Write(Json(value.clone()))),
             ("cas", Value::Array(values)) if values.len() == 2 => {
-                Ok(CasInput::Cas(values[0].clone(), values[1].clone()))
+                Ok(CasInput::Cas(Json(values[0].clone()), Json(values[1].clone())))
             }
             ("cas", value) => Err(format!("a cas needs a pair of values, not {value}")),
             _ => Err(unknown_function(event, "read, write and cas")),
@@ -82,13 +96,15 @@ impl Recorded for CasRegister<Value> {
 
     fn meaning(
         &self,
-        input: &CasInput<Value>,
+        input: &CasInput<Json>,
         event: &HistoryEvent,
-    ) -> Result<Meaning<CasOutput<Value>>, String> {
+    ) -> Result<Meaning<CasOutput<Json>>, String> {
         // Jepsen's first logs have the error in the place of the value.
         let has_error = event.error.is_some() || event.value.is_string();
         Ok(match (event.kind, input) {
-            (Kind::Ok, CasInput::Read) => Meaning::Answer(CasOutput::Value(event.value.clone())),
+            (Kind::Ok, CasInput::Read) => {
+                Meaning::Answer(CasOutput::Value(Json(event.value.clone())))
+            }
             (Kind::Ok, CasInput::Write(_) | CasInput::Cas(_, _)) => {
                 Meaning::Answer(CasOutput::Done)
             }

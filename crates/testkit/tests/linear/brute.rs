@@ -87,13 +87,14 @@ fn history<I, O>(
     draw: impl Fn(&mut Stream) -> (I, O),
 ) -> Vec<Operation<I, O>> {
     // Few times, so that some are equal; or many, so that none are.
+    let open_ppm = [100_000, 300_000, 600_000][random.place(3)];
     let times = if random.chance(500_000) { 8 } else { 1 << 40 };
     (0..random.between(1, 6))
         .map(|process| {
             let (input, output) = draw(random);
             let (one, other) = (random.between(1, times), random.between(1, times));
             let operation = Operation::called(process, one.min(other), input);
-            if random.chance(200_000) {
+            if random.chance(open_ppm) {
                 operation
             } else {
                 operation.returned(one.max(other), output)

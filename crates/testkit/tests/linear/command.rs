@@ -49,13 +49,13 @@ fn a_bad_history_gives_one_and_says_why() {
 not linearizable: the call at line 5, answered at line 6
 1 of 3 answered operations have an order.
 This one cannot be placed after them:
-    process 2, from 3 to 4: read -> Number(3)
+    process 2, from 3 to 4: read -> 3
 The object could then only be in
-    Number(1) or Number(2)
+    1 or 2
 The order ends with
-    process 0, from 0 to 1: write Number(1)
+    process 0, from 0 to 1: write 1
 Also under way were
-    process 1, from 2 to 5: write Number(2)
+    process 1, from 2 to 5: write 2
 ";
     assert_eq!(said, expected);
 }
@@ -77,18 +77,16 @@ fn the_key_of_a_bad_history_is_named() {
 
 #[test]
 fn what_cannot_be_found_out_gives_two() {
-    // Twenty-four writes whose order nobody knows, and a value that none of them wrote.
-    let mut text = String::new();
-    for value in 0..24 {
-        text.push_str(&format!("INFO  jepsen.util - {value}\t:invoke\t:write\t{value}\n"));
+    // Appends in any order, a put that may come between, and a value that none of them wrote.
+    let mut text = "{:process 0 :type :invoke :f :put :value \"\"}".to_owned();
+    for process in 1..=24 {
+        let append =
+            format!("{{:process {process} :type :invoke :f :append :value \"{process}\"}}");
+        text.push_str(&append);
     }
-    for _ in 0..24 {
-        text.push_str("INFO  jepsen.util - 99\t:invoke\t:write\t99\n");
-        text.push_str("INFO  jepsen.util - 99\t:ok\t:write\t99\n");
-    }
-    text.push_str("INFO  jepsen.util - 99\t:invoke\t:read\tnil\n");
-    text.push_str("INFO  jepsen.util - 99\t:ok\t:read\t100\n");
-    let (status, said) = check(&text, &["--model", "register", "--memory", "1"]);
+    text.push_str("{:process 99 :type :invoke :f :get :value nil}");
+    text.push_str("{:process 99 :type :ok :f :get :value \"?\"}");
+    let (status, said) = check(&text, &["--model", "kv", "--memory", "1"]);
     assert_eq!(status, 2, "{said}");
     assert_eq!(said, "unknown: the memory was used up; give more with --memory\n");
 }

@@ -4,7 +4,7 @@ use quorate_testkit::linear::{
     CasInput, CasOutput, CasRegister, KeyValue, KeyValueInput, KeyValueOutput, Limits, Operation,
     Register, check,
 };
-use quorate_testkit::record::{History, HistoryEvent, Kind, operations};
+use quorate_testkit::record::{History, HistoryEvent, Json, Kind, operations};
 use quorate_testkit::rng::{Purpose, Stream};
 use serde_json::{Value, json};
 
@@ -133,15 +133,16 @@ INFO  jepsen.util - 2\t:invoke\t:read\tnil
 INFO  jepsen.util - 2\t:ok\t:read\tnil
 INFO  jepsen.util - 3\t:invoke\t:write\t7
 ";
-    let model = CasRegister::new(Value::Null);
+    let model = CasRegister::<Json>::default();
     let history = History::read(log).expect("this is a log");
     let read = operations(&model, &history).expect("these are calls of a register");
     let expected = [
-        Operation::called(0, 2, CasInput::Cas(json!(0), json!(1))).returned(4, CasOutput::Differs),
-        Operation::called(1, 3, CasInput::Write(json!(4))),
-        Operation::called(2, 5, CasInput::Cas(json!(4), json!(2))),
-        Operation::called(2, 7, CasInput::Read).returned(8, CasOutput::Value(Value::Null)),
-        Operation::called(3, 9, CasInput::Write(json!(7))),
+        Operation::called(0, 2, CasInput::Cas(Json(json!(0)), Json(json!(1))))
+            .returned(4, CasOutput::Differs),
+        Operation::called(1, 3, CasInput::Write(Json(json!(4)))),
+        Operation::called(2, 5, CasInput::Cas(Json(json!(4)), Json(json!(2)))),
+        Operation::called(2, 7, CasInput::Read).returned(8, CasOutput::Value(Json::default())),
+        Operation::called(3, 9, CasInput::Write(Json(json!(7)))),
     ];
     assert_eq!(read, expected);
     assert!(check(&model, &read, &Limits::default()).is_linearizable());
@@ -155,7 +156,7 @@ fn a_cas_that_failed_with_an_error_saw_nothing() {
              {{:process 0, :type :fail, :f :cas, :value [nil 1]{error}}}"
         )
     };
-    let model = CasRegister::new(Value::Null);
+    let model = CasRegister::<Json>::default();
     let read = |text: &str| {
         let history = History::read(text).expect("this is EDN");
         operations(&model, &history).expect("these are calls of a register")
@@ -195,7 +196,7 @@ fn a_register_reads_back_what_was_recorded() {
     ] {
         history.push(HistoryEvent::new(1, kind, function, value));
     }
-    let model = Register::new(Value::Null);
+    let model = Register::<Json>::default();
     let read = operations(&model, &history).expect("these are calls of a register");
     let verdict = check(&model, &read, &Limits::default());
     assert_eq!(verdict.counterexample().map(|found| found.culprit), Some(1));

@@ -1,8 +1,8 @@
 //! What is wrong with a history is said with its place.
 
 use quorate_testkit::linear::{CasRegister, KeyValue, Register};
-use quorate_testkit::record::{History, HistoryEvent, Kind, Problem, Recorded, operations};
-use serde_json::{Value, json};
+use quorate_testkit::record::{History, HistoryEvent, Json, Kind, Problem, Recorded, operations};
+use serde_json::json;
 
 #[track_caller]
 fn refused(text: &str, expected: &str) {
@@ -17,8 +17,8 @@ fn not_of<M: Recorded>(model: &M, text: &str, expected: &str) {
     assert_eq!(error.to_string(), expected);
 }
 
-fn register() -> CasRegister<Value> {
-    CasRegister::new(Value::Null)
+fn register() -> CasRegister<Json> {
+    CasRegister::default()
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn calls_that_a_model_does_not_know() {
     not_of(&register(), &call("get", "nil"), known);
     not_of(&register(), &call("cas", "[1]"), "line 1: a cas needs a pair of values, not [1]");
     let known = "line 1: there is no function \"cas\", only read and write";
-    not_of(&Register::new(Value::Null), &call("cas", "[1 2]"), known);
+    not_of(&Register::<Json>::default(), &call("cas", "[1 2]"), known);
     let text = "line 1: a value to put must be a text, not 1";
     not_of(&KeyValue, &call("put", "1"), text);
     let known = "line 1: there is no function \"cas\", only get, put, append and delete";

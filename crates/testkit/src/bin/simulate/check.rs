@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use quorate_testkit::linear::{
     CasRegister, Counterexample, Exhausted, KeyValue, Limits, Register, Verdict, check,
 };
-use quorate_testkit::record::{History, Operations, Recorded, operations};
-use serde_json::Value;
+use quorate_testkit::record::{History, Json, Operations, Recorded, operations};
 
 use crate::arguments::{self, Words};
 use crate::say;
@@ -34,8 +33,8 @@ pub(crate) fn main(words: Words) -> Result<io::Result<ExitCode>, String> {
     let request = parse(words)?;
     Ok(match read(&request.file) {
         Ok(history) => match request.model {
-            Object::Register => verify(&Register::new(Value::Null), &history, &request),
-            Object::CasRegister => verify(&CasRegister::new(Value::Null), &history, &request),
+            Object::Register => verify(&Register::<Json>::default(), &history, &request),
+            Object::CasRegister => verify(&CasRegister::<Json>::default(), &history, &request),
             Object::KeyValue => verify(&KeyValue, &history, &request),
         },
         Err(problem) => unreadable(&request.file, &problem),
