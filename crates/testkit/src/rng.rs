@@ -103,7 +103,7 @@ impl Stream {
     pub fn exponential(&mut self, mean: Duration) -> Duration {
         let drawn = self.draw();
         let whole = u64::from(drawn.trailing_zeros().min(20));
-        let part = u128::from(drawn >> 32) * mean.as_nanos() >> 32;
+        let part = (u128::from(drawn >> 32) * mean.as_nanos()) >> 32;
         let part = u64::try_from(part).unwrap_or(u64::MAX);
         Duration::from_nanos(nanos(mean).saturating_mul(whole).saturating_add(part))
     }

@@ -90,7 +90,7 @@ fn messages_sent_before_their_sync_are_found() {
 
 #[test]
 fn a_forgotten_vote_is_found() {
-    check_found(Sabotage::ForgetVote, &["one-vote", "one-leader"]);
+    check_found(Sabotage::ForgetVote, &["vote-kept", "one-vote", "one-leader"]);
 }
 
 #[test]

@@ -33,5 +33,9 @@ pub(crate) fn say(line: &str) -> io::Result<()> {
 }
 
 const USAGE: &str = "\
-simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--sabotage NAME] [--trace]
-simulate determinism --seeds 0..20 [--members N] [--time 60s]";
+simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--faults LIST]
+             [--sabotage NAME] [--trace]
+simulate determinism --seeds 0..20 [--members N] [--time 60s]
+
+LIST is `swarm`, `none`, or classes of faults with their levels and commas between them, as in
+`partitions,loss=low` or `swarm,crashes=off`.";

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quorate_testkit::{Counts, Failure, Options, Sabotage, run_seed};
+use quorate_testkit::{Counts, Failure, Faults, Options, Sabotage, run_seed};
 
 use crate::arguments::{self, Words};
 use crate::say;
@@ -32,6 +32,9 @@ fn parse(mut words: Words) -> Result<Request, String> {
             "--seeds" => request.seeds = words.parse(&word, arguments::seeds)?,
             "--members" => {
                 request.options.members = Some(words.parse(&word, arguments::positive)?);
+            }
+            "--faults" => {
+                request.options.faults = words.parse(&word, |text| Faults::parse(text).ok())?
             }
             "--time" => request.options.duration = Some(words.parse(&word, arguments::time)?),
             "--threads" => request.threads = words.parse(&word, arguments::positive)?,
