@@ -58,6 +58,9 @@ simulate shrink PLAN.json [--sabotage NAME] [--runs N] [--out FILE]
 simulate determinism --seeds 0..20 [--members 3..5] [--time 60s]
 simulate check FILE --model cas-register|register|kv [--seconds N] [--memory MIB]
 
+After --faults: `swarm`, `none`, or classes of faults with their levels and commas between them, as
+in `partitions,loss=low` or `swarm,crashes=off`.
+
 The exit status is 0 if all is well, 1 if a promise was broken or two runs differ, and 2 if the
 command line or a file cannot be used. shrink: 0 if a plan was written, 1 if it breaks no promise.
 check: 0 if the history is linearizable, 1 if not, 2 if that cannot be told.";
