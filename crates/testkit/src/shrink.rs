@@ -86,6 +86,7 @@ pub fn shrink(plan: &Plan, failure: Box<Failure>, runner: &Runner<'_>, budget: B
         search.cut_end();
         search.cut_start();
         search.calm_sections();
+        search.smaller_limits();
         search.fewer_operations();
         search.fewer_faults();
         search.fewer_members();

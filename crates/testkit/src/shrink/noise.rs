@@ -45,10 +45,36 @@ impl Search<'_> {
         }
     }
 
+    /// Makes limits smaller that cannot be the usual ones: then fewer operations reach them.
+    pub(super) fn smaller_limits(&mut self) {
+        let calm = calm(&self.plan);
+        let mut paths = Vec::new();
+        collect_paths(&calm["limits"], "/limits".to_owned(), &mut paths);
+        for path in paths {
+            let mut value = to_value(&self.plan);
+            let found = value.pointer(&path).and_then(Value::as_u64);
+            let usual = calm.pointer(&path).and_then(Value::as_u64);
+            let Some(limit) = found.filter(|limit| found != usual && *limit < COUNT_MAX) else {
+                continue;
+            };
+            for smaller in [1, 2, 4, limit / 4, limit / 2] {
+                if let Some(leaf) = value.pointer_mut(&path).filter(|_| smaller < limit) {
+                    *leaf = smaller.into();
+                    if self.accepts_value(value.clone()) {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
     pub(super) fn accepts_value(&mut self, value: Value) -> bool {
         from_value(value).is_some_and(|plan: Plan| self.accepts(plan))
     }
 }
+
+/// Above every limit of a count or a size that is smaller than usual; what is more is a time.
+const COUNT_MAX: u64 = 100_000;
 
 /// The plan as it would be without any trouble.
 fn calm(plan: &Plan) -> Value {

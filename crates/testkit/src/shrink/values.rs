@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Search;
-use crate::plan::{Put, Range, Request, Span};
 
 impl Search<'_> {
     /// Makes values simpler: those of one name in all faults or all operations at once, then one
@@ -69,7 +68,9 @@ impl Search<'_> {
     fn simpler_leaf(&mut self, list: &str, path: &str) -> bool {
         let value = to_value(&self.plan);
         let Some(leaf) = value.pointer(path) else { return false };
-        for simpler in simpler(name_of(path), leaf) {
+        let mut choices = simpler(name_of(path), leaf);
+        choices.extend(simpler_text(list_of(&value, list), name_of(path), leaf));
+        for simpler in choices {
             let mut candidate = value.clone();
             let Some(leaf) = candidate.pointer_mut(path) else { return false };
             *leaf = simpler;
@@ -104,18 +105,24 @@ impl Search<'_> {
         }
     }
 
-    /// Puts the simplest requests in the place of others.
+    /// Puts the shortest requests of the plan in the place of others.
     fn simpler_requests(&mut self) {
-        let simplest =
-            [Request::Put(Put::unique("k", 0)), Request::Range(Range::of(Span::key("k")))];
+        let length = |request: &Value| request.to_string().len();
+        let mut requests: Vec<Value> =
+            self.plan.operations.iter().map(|operation| to_value(&operation.request)).collect();
+        requests.sort_by_key(|request| (length(request), request.to_string()));
+        requests.dedup();
+        requests.truncate(REQUESTS_TRIED);
         for place in 0..self.plan.operations.len() {
-            for request in &simplest {
-                let length = |request: &Request| to_value(request).to_string().len();
-                if length(&self.plan.operations[place].request) <= length(request) {
-                    continue;
-                }
+            for request in &requests {
+                let present = to_value(&self.plan.operations[place].request);
+                let Some(request) =
+                    from_value(request.clone()).filter(|_| length(request) < length(&present))
+                else {
+                    break;
+                };
                 let mut candidate = self.plan.clone();
-                candidate.operations[place].request = request.clone();
+                candidate.operations[place].request = request;
                 if self.accepts(candidate) {
                     break;
                 }
@@ -147,11 +154,11 @@ fn name_of(path: &str) -> &str {
     names.find(|name| name.parse::<usize>().is_err()).unwrap_or(path)
 }
 
-/// The paths of all numbers and flags within.
+/// The paths of all numbers, flags and texts within.
 fn leaves(value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk(value, String::new(), &mut |path, value| {
-        if value.is_number() || value.is_boolean() {
+        if value.is_number() || value.is_boolean() || value.is_string() {
             found.push(path.to_owned());
         }
     });
@@ -201,6 +208,24 @@ fn simpler(name: &str, value: &Value) -> Vec<Value> {
     }
 }
 
+/// Simpler texts than this one: none, and the simplest one of the same name elsewhere in the list.
+/// Names of kinds are texts, too; what is no kind is no plan, and is not run.
+fn simpler_text(parts: &[Value], name: &str, value: &Value) -> Vec<Value> {
+    let Some(present) = value.as_str() else { return Vec::new() };
+    let order = |text: &str| (text.len(), text.to_owned());
+    let mut found = vec![String::new()];
+    for part in parts {
+        for path in leaves(part).iter().filter(|path| name_of(path) == name) {
+            found.extend(part.pointer(path).and_then(Value::as_str).map(str::to_owned));
+        }
+    }
+    found.sort_by_key(|text| order(text));
+    found.dedup();
+    found.retain(|text| order(text) < order(present));
+    found.truncate(TEXTS_TRIED);
+    found.into_iter().map(Value::from).collect()
+}
+
 /// Zero, then numbers with fewer digits that are not zero, then half.
 fn smaller(number: u64) -> Vec<u64> {
     let mut found = vec![0];
@@ -232,6 +257,12 @@ fn distinct(values: impl Iterator<Item = u64>) -> Vec<u64> {
 fn sort_by_time(parts: &mut [Value]) {
     parts.sort_by_key(|part| part["at"].as_u64());
 }
+
+/// How many of the shortest requests are tried in the place of each other one.
+const REQUESTS_TRIED: usize = 3;
+
+/// How many simpler texts are tried in the place of a text.
+const TEXTS_TRIED: usize = 3;
 
 /// How many simplifications a value has at most.
 const CHOICES_MAX: usize = 4;
@@ -272,9 +303,17 @@ mod tests {
     }
 
     #[test]
+    fn texts_become_those_of_others() {
+        let parts = [serde_json::json!({"key": "k/2"}), serde_json::json!({"key": "k/1", "z": ""})];
+        assert_eq!(simpler_text(&parts, "key", &"k/2".into()), ["", "k/1"]);
+        assert_eq!(simpler_text(&parts, "key", &"k/1".into()), [""]);
+        assert!(simpler_text(&parts, "key", &"".into()).is_empty());
+    }
+
+    #[test]
     fn paths_lead_to_numbers_flags_and_lists() {
         let value: Value = serde_json::json!({"a": {"b": [1, "x"]}, "c": true});
-        assert_eq!(leaves(&value), ["/a/b/0", "/c"]);
+        assert_eq!(leaves(&value), ["/a/b/0", "/a/b/1", "/c"]);
         assert_eq!(lists(&value), ["/a/b"]);
         assert_eq!(name_of("/a/b/0"), "b");
     }

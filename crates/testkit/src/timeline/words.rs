@@ -140,23 +140,17 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{CutMode, Fault, Step, Target};
-    use std::time::Duration;
 
     #[test]
     fn debug_output_becomes_words() {
-        let down = Duration::from_micros(1_500);
-        let (target, step) = (Target::Member(2), Step::LogSynced);
-        let fault = Fault::CrashAt { target, step, down };
-        assert_eq!(
-            plain(&format!("{fault:?}"), &[]),
-            "crash at member 3 step log synced down 1.5ms"
-        );
-        let cut = Fault::Cut { from: 0, to: 1, lasting: down, mode: CutMode::Drop };
-        assert_eq!(
-            plain(&format!("{cut:?}"), &["from", "to"]),
-            "cut from 1 to 2 lasting 1.5ms mode drop"
-        );
+        let check = |debug, places: &[&str], words| assert_eq!(plain(debug, places), words);
+        let crash = "CrashAt { target: Member(2), step: LogSynced, down: 1.5ms }";
+        check(crash, &[], "crash at member 3 step log synced down 1.5ms");
+        let cut = "Cut { from: 0, to: 1, lasting: 1.5ms, hold: false }";
+        check(cut, &["from", "to"], "cut from 1 to 2 lasting 1.5ms");
+        let request = "CompareAndSet { key: 1, expected: Absent }";
+        check(request, &[], "compare and set key 1 expected absent");
+        check("Range { first: 4, end: None, local: true }", &[], "range first 4 local");
         assert_eq!(plain(r#"Note { text: "a \" b, c" }"#, &[]), r#"note text "a \" b, c""#);
         assert_eq!(plain("Slept(-12, 149.035169ms, 1.5)", &[]), "slept -12 149ms 1.5");
         assert_eq!(plain("", &[]), "");
