@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use quorate_types::{LogIndex, LogPosition};
+use quorate_types::{LogIndex, LogPosition, mutant};
 
 use super::fault::{Faults, Operation};
 use crate::latch::Latch;
@@ -118,7 +118,9 @@ impl MemoryLog {
     }
 
     fn sync(&self, content: &mut Content) -> Result<(), StorageError> {
-        self.check(Operation::Sync)?;
+        if let Err(cause) = self.check(Operation::Sync) {
+            return mutant!(M33, Err(cause), Ok(self.shared.latch.clear()));
+        }
         content.unsynced.clear();
         Ok(())
     }
@@ -187,6 +189,14 @@ impl Content {
         };
         self.hard_state = batch.hard_state.unwrap_or(hard_state);
         self.entries.extend(batch.entries.iter().cloned());
+        if let UndoEntries::Suffix { replaced, .. } = &entries
+            && replaced.len() > batch.entries.len()
+        {
+            mutant!(M30, {
+                let kept = replaced.iter().skip(batch.entries.len());
+                self.entries.extend(kept.cloned());
+            });
+        }
         self.note(Undo { hard_state, start, entries });
     }
 
