@@ -23,6 +23,8 @@ mod effect;
 mod machine;
 mod member;
 mod mirror;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod network;
 mod peek;
 pub mod plan;

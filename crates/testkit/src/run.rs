@@ -22,6 +22,10 @@ pub struct Options {
     pub lines_max: usize,
     /// A bug to build in.
     pub sabotage: Option<Sabotage>,
+    /// A known bug of the production code to select; what the thread has selected if nothing is
+    /// given.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<quorate_types::mutants::Selection>,
 }
 
 /// Runs the plan of a seed and checks every promise on the way and at the end.
@@ -48,6 +52,8 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 ///
 /// As for [`run_seed`].
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
+    #[cfg(feature = "mutants")]
+    let _selected = options.mutant.map(quorate_types::mutants::select);
     let mut world = World::new(plan, options.sabotage, options.lines_max);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let seed = plan.seed;

@@ -134,18 +134,25 @@ impl Active {
 }
 
 macro_rules! mutants {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $title:literal] $name:ident,)*) => {
         /// A bug that can be built in. The test kit knows where each comes from, and how fast it
         /// must be found.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         #[non_exhaustive]
         pub enum Mutant {
-            $($(#[$doc])* $name,)*
+            $(#[doc = $title] $name,)*
         }
 
         impl Mutant {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// What is wrong with it, in a sentence.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title.trim_ascii(),)*
+                }
+            }
         }
     };
 }

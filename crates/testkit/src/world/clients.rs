@@ -121,6 +121,8 @@ impl World<'_> {
                 RangeRequest { range_end: end.clone(), ..RangeRequest::key(start.clone()) }
             }
         };
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(place));
         let Some(running) = self.running(place) else { return Ok(()) };
         let found = running.machine.kv.store().reader().range(&request).map_err(|error| {
             Violation::new("state-readable", format!("member {}: {error}", place + 1))

@@ -47,6 +47,8 @@ impl World<'_> {
     }
 
     fn open(&mut self, place: usize) -> Result<Running, String> {
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(place));
         let member = &mut self.members[place];
         let explain = |error: &dyn std::error::Error| match error.source() {
             Some(cause) => format!("{error}: {cause}"),

@@ -2,6 +2,8 @@
 
 mod arguments;
 mod determinism;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod run;
 
 use std::io::{self, Write};
@@ -14,6 +16,8 @@ fn main() -> ExitCode {
     let carried_out = match words.next().as_deref() {
         Some("run") => run::main(words),
         Some("determinism") => determinism::main(words),
+        #[cfg(feature = "mutants")]
+        Some("mutants") => mutants::main(words),
         Some(other) => Err(format!("there is no command {other}")),
         None => Err("no command was given".to_owned()),
     };
@@ -34,4 +38,6 @@ pub(crate) fn say(line: &str) -> io::Result<()> {
 
 const USAGE: &str = "\
 simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--sabotage NAME] [--trace]
-simulate determinism --seeds 0..20 [--members N] [--time 60s]";
+simulate determinism --seeds 0..20 [--members N] [--time 60s]
+simulate mutants [--only M03,M39] [--class S] [--hits 3] [--from SEED] [--threads N] [--control SEEDS]
+                 [--json FILE] [--members N] [--in-member ID] [--after PASSES]  (feature mutants)";
