@@ -96,7 +96,7 @@ fn kvs_max(request: &RangeRequest) -> usize {
     let is_sorted = request.sort_order() != SortOrder::None;
     if request.count_only {
         0
-    } else if mutant!(M38a, is_sorted || is_filtered, false) || request.limit <= 0 {
+    } else if request.limit <= 0 || mutant!(M38a, is_sorted || is_filtered, false) {
         usize::MAX
     } else {
         usize::try_from(request.limit).map_or(usize::MAX, |limit| limit.saturating_add(1))

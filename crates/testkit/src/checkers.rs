@@ -2,5 +2,6 @@
 
 pub(crate) mod applied;
 pub(crate) mod consensus;
+pub(crate) mod flush;
 pub(crate) mod history;
 pub(crate) mod model;

@@ -68,7 +68,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M73, S, "Raft thesis, 6.3", "mvcc/src/sessions.rs"),
     row(Mutant::M74, M, "", "raft-node/src/core/proposals.rs"),
     row(Mutant::M75, M, "", "raft-node/src/core/tail.rs"),
-    row(Mutant::M76, M, "", "raft-node/src/core/tail.rs"),
+    row(Mutant::M76, L, "", "raft-node/src/core/tail.rs"),
     row(Mutant::M77, L, "an earlier bug of our own", "raft-node/src/core/mod.rs"),
     row(Mutant::M78, M, "an earlier bug of our own", "raft-node/src/core/requests.rs"),
     row(Mutant::M79, S, "", "mvcc/src/pending.rs"),

@@ -10,6 +10,7 @@ use quorate_types::{Instant, MemberId};
 
 use super::World;
 use crate::checkers::consensus::LastSeen;
+use crate::checkers::flush::Flushes;
 use crate::machine::Machine;
 use crate::member::Running;
 use crate::mirror::LogMirror;
@@ -75,6 +76,7 @@ impl World<'_> {
             Core::open(config, found, member.local_time(self.now)).map_err(|e| explain(&e))?;
         Ok(Running {
             core,
+            flushes: Flushes::opened(applied.index.get()),
             flusher: machine.kv.flusher(),
             stager: machine.kv.stager(),
             machine,
