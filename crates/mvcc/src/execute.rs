@@ -163,9 +163,7 @@ impl Execution<'_, '_> {
 
     fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, RequestError> {
         let mut path = Path::evaluate(&*self.pending, request)?;
-        if let Err(refused) = check(&*self.pending, self.head, request, &mut path) {
-            mutant!(M12, return Err(refused), path.rewind());
-        }
+        mutant!(M12, check(&*self.pending, self.head, request, &mut path)?, path.rewind());
         let mut response = self.branch(request, &mut path)?;
         response.header = Some(ResponseHeader::at(self.revision()));
         Ok(response)

@@ -79,11 +79,11 @@ impl<T, R> Core<T, R> {
         self.raw.mut_store().append(&entries);
         batch.entries = entries.iter().map(to_log_entry).collect();
         // A commit index alone is only a hint, not worth a write; it goes along with the next one.
-        let sync = ready.must_sync();
-        batch.hard_state = ready.hs().filter(|_| sync).map(hard_state);
+        let must_sync = ready.must_sync();
+        batch.hard_state = ready.hs().filter(|_| must_sync).map(hard_state);
         mutant!(M40, { self.forget_term(&mut batch) });
         self.raw.advance_append_async(ready);
-        let nothing_to_write = batch.is_empty() && !sync;
+        let nothing_to_write = batch.is_empty() && !must_sync;
         if nothing_to_write && mutant!(M80, self.appends.idle(), true) {
             self.appends.skip(number);
             self.outputs.messages.extend(then_send);
@@ -91,7 +91,7 @@ impl<T, R> Core<T, R> {
         } else if nothing_to_write && then_send.is_empty() {
             self.appends.skip(number);
         } else {
-            let append = Append { number, batch, sync: mutant!(M31, sync, false), then_send };
+            let append = Append { number, batch, sync: mutant!(M31, must_sync, false), then_send };
             self.outputs.appends.extend(self.appends.start(append));
             mutant!(M03, { self.persisted_early(number, true) });
             mutant!(M82, { self.persisted_early(number, false) });

@@ -11,7 +11,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M04, M, "etcd #14571, #11651", "mvcc/src/store.rs"),
     row(Mutant::M11, L, "etcd #18055, #20133, #20657", "raft-node/src/core/snapshots.rs"),
     row(Mutant::M12, S, "etcd #18667", "mvcc/src/execute.rs"),
-    row(Mutant::M16, L, "etcd #20271", "storage/src/memory/engine.rs"),
+    row(Mutant::M16, M, "etcd #20271", "storage/src/memory/engine.rs"),
     row(Mutant::M17a, L, "etcd #20418", "raft-node/src/core/reads.rs"),
     row(Mutant::M17b, L, "etcd #20418, raft 0.7.0", "raft-node/src/core/requests.rs"),
     row(Mutant::M18, M, "etcd #20426", "raft-node/src/core/mod.rs"),
