@@ -248,6 +248,8 @@ mutants! {
     M52,
     /// Snapshots name their sender as the only member.
     M53,
+    /// The hash over the history leaves deletions out.
+    M54,
     /// Commands that were sent are never told that their time is over.
     M55,
     /// A command whose outcome is unknown is said to have failed.

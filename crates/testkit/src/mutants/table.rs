@@ -50,6 +50,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M51, S, "", "mvcc/src/sessions.rs"),
     row(Mutant::M52, M, "", "mvcc/src/snapshot/reader.rs"),
     row(Mutant::M53, M, "", "raft-node/src/core/snapshots.rs"),
+    row(Mutant::M54, S, "", "mvcc/src/hash.rs"),
     row(Mutant::M55, S, "", "raft-node/src/core/proposals.rs"),
     row(Mutant::M56, S, "Jepsen, many", "raft-node/src/core/proposals.rs"),
     row(Mutant::M57, S, "Raft thesis, 6.4", "raft-node/src/core/reads.rs"),

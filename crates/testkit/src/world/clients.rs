@@ -110,6 +110,8 @@ impl World<'_> {
 
     /// Reads from the member's own state, as it is permitted to.
     pub(super) fn serve(&mut self, place: usize, ticket: Ticket) -> Result<(), Violation> {
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(place));
         let Call::Read { span, .. } = &self.history[ticket].call else { return Ok(()) };
         let request = match span {
             KeySpan::Key(key) => RangeRequest::key(key.clone()),
@@ -121,8 +123,6 @@ impl World<'_> {
                 RangeRequest { range_end: end.clone(), ..RangeRequest::key(start.clone()) }
             }
         };
-        #[cfg(feature = "mutants")]
-        crate::mutants::run_as(Some(place));
         let Some(running) = self.running(place) else { return Ok(()) };
         let found = running.machine.kv.store().reader().range(&request).map_err(|error| {
             Violation::new("state-readable", format!("member {}: {error}", place + 1))
