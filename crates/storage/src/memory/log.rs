@@ -37,6 +37,9 @@ struct Content {
     /// How to take back each change that is not yet durable, oldest first. Appends and purges each
     /// count as one.
     unsynced: VecDeque<Undo>,
+    /// M33: whether a sync failed and nobody minded.
+    #[cfg(feature = "mutants")]
+    forgotten: bool,
 }
 
 /// What a change replaced.
@@ -82,6 +85,7 @@ impl MemoryLog {
             content.take_back_last();
         }
         content.unsynced.clear();
+        mutant!(M33, { content.forgotten = false });
         self.shared.latch.clear();
     }
 
@@ -117,16 +121,24 @@ impl MemoryLog {
         result.map_err(|cause| self.shared.latch.stop(cause))
     }
 
-    /// M33: goes on as if nothing had happened, though what should be durable is not.
+    /// M33: goes on after a failed sync. The disk takes the bytes for clean from then on and never
+    /// writes them.
     #[cfg(feature = "mutants")]
-    fn ignore_failed_sync(&self) {
+    fn is_forgotten(&self, content: &mut Content) -> bool {
         if self.check(Operation::Sync).is_err() {
             self.shared.latch.clear();
+            content.forgotten = true;
         }
+        content.forgotten
     }
 
     fn sync(&self, content: &mut Content) -> Result<(), StorageError> {
-        mutant!(M33, self.check(Operation::Sync)?, self.ignore_failed_sync());
+        mutant!(M33, {
+            if self.is_forgotten(content) {
+                return Ok(());
+            }
+        });
+        self.check(Operation::Sync)?;
         content.unsynced.clear();
         Ok(())
     }

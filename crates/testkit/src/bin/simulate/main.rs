@@ -39,5 +39,6 @@ pub(crate) fn say(line: &str) -> io::Result<()> {
 const USAGE: &str = "\
 simulate run --seeds 0..200 [--members N] [--time 60s] [--threads N] [--sabotage NAME] [--trace]
 simulate determinism --seeds 0..20 [--members N] [--time 60s]
-simulate mutants [--only M03,M39] [--class S] [--hits 3] [--from SEED] [--threads N] [--control SEEDS]
-                 [--json FILE] [--members N] [--in-member ID] [--after PASSES]  (feature mutants)";
+simulate mutants [--only M03,M39] [--class S] [--hits 3] [--from SEED] [--threads N]
+                 [--control SEEDS] [--json FILE] [--members N] [--in-member ID] [--after PASSES]
+    with the feature mutants only";
