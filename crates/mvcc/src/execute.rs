@@ -7,6 +7,8 @@ use quorate_kv_api::{
     TxnResponse,
 };
 
+use quorate_types::mutant;
+
 use crate::meta::Head;
 use crate::pending::Pending;
 use crate::read::{decode_live, range, visit_current};
@@ -84,7 +86,8 @@ impl Execution<'_, '_> {
         let mut value = request.value.clone();
         let mut prev_kv = None;
         if let Some(old) = &old {
-            attributes.create_revision = old.attributes.create_revision;
+            let created = old.attributes.create_revision;
+            attributes.create_revision = mutant!(M66, created, revision.main);
             attributes.version = old.attributes.version + 1;
             if request.ignore_lease {
                 attributes.lease = old.attributes.lease;
@@ -95,7 +98,7 @@ impl Execution<'_, '_> {
             if request.prev_kv {
                 prev_kv = Some(old.key_value(key.clone(), &record));
             }
-            self.pending.add_version(key, old.revision, revision.main);
+            mutant!(M83, self.pending.add_version(key, old.revision, revision.main), ());
         }
         let superseded = old.map(|old| old.revision).unwrap_or_default();
         let history = encode_put(key, superseded, attributes, &value);
@@ -142,6 +145,7 @@ impl Execution<'_, '_> {
                 Ok(true)
             })?,
         }
+        mutant!(M67, { doomed.truncate(doomed.len().saturating_sub(1).max(1)) });
         let deleted = doomed.len() as i64;
         let mut prev_kvs = Vec::new();
         for (key, record, header) in doomed {
@@ -159,7 +163,7 @@ impl Execution<'_, '_> {
 
     fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, RequestError> {
         let mut path = Path::evaluate(&*self.pending, request)?;
-        check(&*self.pending, self.head, request, &mut path)?;
+        mutant!(M12, check(&*self.pending, self.head, request, &mut path)?, path.rewind());
         let mut response = self.branch(request, &mut path)?;
         response.header = Some(ResponseHeader::at(self.revision()));
         Ok(response)

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate_storage::{Direction, Engine, KeyRange, Scan, StorageError, Table, View, WriteBatch};
 
+use quorate_types::mutant;
+
 use crate::headers::Headers;
 use crate::read::decode_live;
 use crate::record::{LiveHeader, Revision, encode_version_key, encode_version_value};
@@ -77,7 +79,7 @@ impl<'a> Pending<'a> {
         let headers = self.headers.into_inner();
         for (key, record) in &self.live {
             let header = record.as_ref().map(|record| decode_live(key, record)).transpose()?;
-            headers.set(key, header);
+            headers.set(key, mutant!(M79, header, header.or(headers.get(key).flatten())));
         }
         for (revision, record) in self.history {
             batch.put(HISTORY, revision.to_key().to_vec(), record);

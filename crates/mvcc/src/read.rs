@@ -7,6 +7,7 @@ use quorate_kv_api::{
     KeySpan, KeyValue, KvError, RangeRequest, RangeResponse, ResponseHeader, SortOrder, SortTarget,
 };
 use quorate_storage::KeyRange;
+use quorate_types::mutant;
 
 use crate::meta::Head;
 use crate::record::{Change, HistoryRecord, LiveHeader, Revision, key_value};
@@ -92,9 +93,10 @@ fn kvs_max(request: &RangeRequest) -> usize {
         || request.max_mod_revision != 0
         || request.min_create_revision != 0
         || request.max_create_revision != 0;
+    let is_sorted = request.sort_order() != SortOrder::None;
     if request.count_only {
         0
-    } else if request.sort_order() != SortOrder::None || is_filtered || request.limit <= 0 {
+    } else if request.limit <= 0 || mutant!(M38a, is_sorted || is_filtered, false) {
         usize::MAX
     } else {
         usize::try_from(request.limit).map_or(usize::MAX, |limit| limit.saturating_add(1))
@@ -167,7 +169,8 @@ fn collect_at(
     let mut old_versions = OldVersions::new(source, span, at)?;
     let mut old = old_versions.next()?;
     visit_current(source, span, |key, record| {
-        if decode_live(&key, &record)?.revision.main > at {
+        let since = decode_live(&key, &record)?.revision.main;
+        if mutant!(M38f, since > at, since >= at) {
             return Ok(true);
         }
         while let Some((old_key, revision)) = old.take_if(|(old_key, _)| *old_key < key) {
@@ -188,7 +191,8 @@ fn collect_at(
 pub(crate) fn respond(request: &RangeRequest, revision: i64, found: Found) -> RangeResponse {
     let mut kvs = found.kvs;
     let is_within = |min: i64, max: i64, revision: i64| {
-        (min == 0 || revision >= min) && (max == 0 || revision <= max)
+        (min == 0 || mutant!(M38c, revision >= min, revision > min))
+            && (max == 0 || revision <= max)
     };
     kvs.retain(|kv| {
         is_within(request.min_mod_revision, request.max_mod_revision, kv.mod_revision)
@@ -203,15 +207,16 @@ pub(crate) fn respond(request: &RangeRequest, revision: i64, found: Found) -> Ra
     if let Ok(limit @ 1..) = usize::try_from(request.limit)
         && kvs.len() > limit
     {
-        kvs.truncate(limit);
+        kvs.truncate(mutant!(M38e, limit, limit - 1));
         more = true;
     }
     if request.keys_only {
         for kv in &mut kvs {
-            kv.value = Bytes::new();
+            mutant!(M38g, kv.value = Bytes::new(), ());
         }
     }
-    RangeResponse { header: Some(ResponseHeader::at(revision)), kvs, more, count: found.count }
+    let count = mutant!(M38b, found.count, kvs.len() as i64);
+    RangeResponse { header: Some(ResponseHeader::at(revision)), kvs, more, count }
 }
 
 /// Sorts as asked. Without an order a target other than the key sorts ascending.
@@ -226,6 +231,8 @@ fn sort(request: &RangeRequest, kvs: &mut [KeyValue]) {
     match (request.sort_order(), request.sort_target()) {
         (SortOrder::None | SortOrder::Ascend, SortTarget::Key) => {}
         (SortOrder::None | SortOrder::Ascend, _) => kvs.sort_by(compare),
-        (SortOrder::Descend, _) => kvs.sort_by(|a, b| compare(b, a)),
+        (SortOrder::Descend, _) => {
+            kvs.sort_by(|a, b| mutant!(M38d, compare(b, a), compare(a, b)));
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use quorate_storage::{StorageError, WriteBatch};
-use quorate_types::{CommandId, MemberId};
+use quorate_types::{CommandId, MemberId, mutant};
 
 use crate::codec::{Decoder, Malformed, put_varint};
 use crate::{SESSIONS, StoreError};
@@ -47,8 +47,8 @@ impl Sessions {
         }
         self.touched.insert(id.origin);
         let fresh = session.add(id.sequence);
-        session.raise_floor(floor);
-        fresh
+        session.raise_floor(mutant!(M51, floor, floor + 1));
+        mutant!(M73, fresh, true)
     }
 
     /// Appends the sessions touched since the last call to `batch`.

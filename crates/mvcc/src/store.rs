@@ -8,7 +8,7 @@ use quorate_kv_api::{
     Command as KvCommand, DeleteRangeResponse, KvError, PutResponse, TxnResponse,
 };
 use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
-use quorate_types::{ByteSize, CommandId, LogPosition};
+use quorate_types::{ByteSize, CommandId, LogPosition, mutant};
 
 use crate::execute::execute;
 use crate::headers::{HEADERS_SIZE, Headers};
@@ -192,9 +192,11 @@ impl Store {
             batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
             self.membership = membership.clone();
         }
-        batch.put(META, HEAD_KEY, head.encode());
+        mutant!(M02, batch.put(META, HEAD_KEY, head.encode()), ());
         self.shared.begin(head.revision);
+        mutant!(M01, { self.engine().write(&head_alone(&head))? });
         self.engine().write(&batch)?;
+        mutant!(M02, { self.engine().write(&head_alone(&head))? });
         self.shared.publish(&head);
         self.head = head;
         Ok(())
@@ -225,10 +227,10 @@ impl Store {
         let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
         self.head = derived.head;
         self.membership = derived.membership;
-        self.sessions = derived.sessions;
-        self.headers.clear();
+        mutant!(M64, self.sessions = derived.sessions, ());
+        mutant!(M04, self.headers.clear(), ());
         self.shared.begin(self.head.revision);
-        self.shared.publish(&self.head);
+        mutant!(M65, self.shared.publish(&self.head), ());
         Ok(())
     }
 
@@ -271,6 +273,14 @@ fn is_empty(view: &dyn View) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
+}
+
+/// A mutant writes the head apart from the data.
+#[cfg(feature = "mutants")]
+fn head_alone(head: &Head) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    batch.put(META, HEAD_KEY, head.encode());
+    batch
 }
 
 /// Moves the applied position on.

@@ -6,6 +6,7 @@ use quorate_kv_api::{
     OpRequest, OpResponse, PutRequest, RangeRequest, RequestOp, ResponseHeader, TargetUnion,
     TxnRequest, TxnResponse,
 };
+use quorate_types::mutant;
 
 use crate::meta::Head;
 use crate::read::{decode_live, range, visit_current};
@@ -77,7 +78,8 @@ fn holds(source: &dyn Source, compare: &Compare) -> Result<bool, StoreError> {
         && !is_value
     {
         let kv = source.live_header(key)?.map(|header| header.without_value()).unwrap_or_default();
-        return Ok(holds_for(compare, &kv));
+        let holds = holds_for(compare, &kv);
+        return Ok(mutant!(M68, holds, holds || kv.version == 0));
     }
     let mut is_missing = true;
     let mut all_hold = true;

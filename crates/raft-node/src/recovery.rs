@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quorate_storage::{EntryKind, LogBatch, LogEntry, LogStore, StorageError};
-use quorate_types::LogPosition;
+use quorate_types::{LogPosition, mutant};
 use thiserror::Error;
 
 use crate::core::Recovered;
@@ -55,7 +55,9 @@ pub fn recover(
         return Err(RecoveryError::StateBehindLog { applied, start });
     }
     let mut entries = read_all(log)?;
-    if !contains(&entries, start, applied) {
+    #[cfg(feature = "mutants")]
+    cut_to(log, &entries)?;
+    if mutant!(M27a, !contains(&entries, start, applied), false) {
         let mut hard_state = log.state().hard_state;
         hard_state.commit = applied.index;
         if hard_state.term < applied.term {
@@ -83,12 +85,29 @@ fn read_all(log: &dyn LogStore) -> Result<Vec<LogEntry>, RecoveryError> {
     let mut entries: Vec<LogEntry> = Vec::new();
     let (mut next, end) = (state.start.index.next(), state.last.next());
     while next < end {
-        let chunk = reader.entries(next, end, READ_SIZE_MAX).map_err(RecoveryError::Log)?;
+        let chunk = match reader.entries(next, end, READ_SIZE_MAX) {
+            Ok(chunk) => chunk,
+            Err(error) => mutant!(M32, return Err(RecoveryError::Log(error)), break),
+        };
         assert!(!chunk.is_empty(), "the log store returned no entry from {next}");
         next = chunk.last().map_or(end, |entry| entry.position.index.next());
         entries.extend(chunk);
     }
     Ok(entries)
+}
+
+/// What a mutant did not read is cut off.
+#[cfg(feature = "mutants")]
+fn cut_to(log: &mut dyn LogStore, entries: &[LogEntry]) -> Result<(), RecoveryError> {
+    let mut state = log.state();
+    let last = entries.last().map_or(state.start.index, |entry| entry.position.index);
+    if last == state.last {
+        return Ok(());
+    }
+    state.hard_state.commit = state.hard_state.commit.min(last);
+    let (hard_state, reset) = (Some(state.hard_state), Some(state.start));
+    let batch = LogBatch { hard_state, reset, entries: entries.to_vec() };
+    log.append(&batch, true).map_err(RecoveryError::Log)
 }
 
 fn contains(entries: &[LogEntry], start: LogPosition, position: LogPosition) -> bool {

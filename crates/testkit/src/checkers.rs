@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod consensus;
+pub(crate) mod flush;
 pub(crate) mod history;
 pub(crate) mod invariants;
 pub(crate) mod model;

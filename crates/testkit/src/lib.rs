@@ -31,6 +31,8 @@ mod machine;
 mod member;
 mod members;
 mod mirror;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod network;
 mod peek;
 pub mod plan;

@@ -11,6 +11,7 @@ use quorate_storage::{LogBatch, LogEntry};
 use quorate_types::{Instant, LogPosition, MemberId};
 
 use crate::checkers::consensus::LastSeen;
+use crate::checkers::flush::Flushes;
 use crate::effect::{Answer, Seen};
 use crate::machine::{Machine, new_engine};
 use crate::plan::{ClockRate, DiskOperation, Step};
@@ -92,6 +93,7 @@ pub(crate) struct Running {
     pub(crate) staged_count: u64,
     /// Whether a snapshot is being received.
     pub(crate) receiving: bool,
+    pub(crate) flushes: Flushes,
     /// Whether the core holds its appends back, because a snapshot replaces the state.
     pub(crate) replacing: bool,
 }

@@ -32,6 +32,10 @@ pub struct Options {
     pub timeline: bool,
     /// A bug to build in.
     pub sabotage: Option<Sabotage>,
+    /// A known bug of the production code to select; what the thread has selected if nothing is
+    /// given.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<quorate_types::mutants::Selection>,
 }
 
 /// Runs the plan of a seed and checks every promise on the way and at the end.
@@ -96,6 +100,8 @@ pub(crate) fn run_script(
 }
 
 fn run_world(plan: &Plan, options: &Options, cast: Option<Cast>) -> Result<Report, Box<Failure>> {
+    #[cfg(feature = "mutants")]
+    let _selected = options.mutant.map(quorate_types::mutants::select);
     let mut world = World::new(plan, options.sabotage, options.lines_max);
     if let Some(cast) = cast {
         world = world.with_cast(cast);

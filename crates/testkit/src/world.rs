@@ -25,6 +25,8 @@ use crate::checkers::history::Record;
 use crate::checkers::invariants::{ReadFloors, Revisions};
 use crate::counts::{Counts, FaultKind};
 use crate::member::{Member, Running, Ticket};
+#[cfg(feature = "mutants")]
+use crate::mutants::run_as;
 use crate::network::Links;
 use crate::plan::{ClockRate, Plan, Step, Work};
 use crate::queue::{Event, Queue};
@@ -206,6 +208,8 @@ impl<'a> World<'a> {
         {
             return Ok(());
         }
+        #[cfg(feature = "mutants")]
+        run_as(event.member().map(|(place, _)| place));
         match event {
             Event::Operation(place) => self.operation(place),
             Event::Fault(place) => self.fault(place),

@@ -6,6 +6,9 @@
 mod command;
 mod ids;
 mod log;
+mod mutant;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod random;
 mod size;
 mod time;

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use quorate_types::mutant;
+
 use super::outputs::Append;
 
 /// Which appends the log has not reported yet, and those held back while the state is being
@@ -63,6 +65,9 @@ impl Appends {
         assert!(append.number > self.last, "append {} after {}", append.number, self.last);
         self.last = append.number;
         self.in_flight.push_back(append.number);
+        if self.held.is_some() {
+            mutant!(M27b, { return Some(append) });
+        }
         match &mut self.held {
             Some(held) => {
                 held.push(append);
@@ -79,7 +84,7 @@ impl Appends {
         while self.in_flight.front().is_some_and(|first| *first <= number) {
             self.in_flight.pop_front();
         }
-        if self.in_flight.is_empty() { self.last } else { number }
+        if mutant!(M41a, self.in_flight.is_empty(), true) { self.last } else { number }
     }
 
     /// The log index at which a snapshot became durable with append `number`, once.

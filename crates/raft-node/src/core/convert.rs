@@ -1,6 +1,6 @@
 //! Between the `raft` crate's messages and ours.
 
-use quorate_types::MemberId;
+use quorate_types::{MemberId, mutant};
 use raft::eraftpb::{self, MessageType, Snapshot};
 
 use crate::membership::Membership;
@@ -50,6 +50,7 @@ pub(super) fn from_wire(wire: RaftMessage) -> Result<eraftpb::Message, String> {
     let kind = FOREIGN_KINDS
         .iter()
         .find(|kind| **kind as u32 == wire.kind)
+        .or(mutant!(M17b, None, super::mutations::read_kind(wire.kind)))
         .ok_or_else(|| format!("raft message kind {} does not travel", wire.kind))?;
     let mut message = eraftpb::Message::default();
     message.set_msg_type(*kind);
@@ -70,7 +71,7 @@ pub(super) fn from_wire(wire: RaftMessage) -> Result<eraftpb::Message, String> {
         (None, false) => {}
         _ => return Err("a snapshot where none belongs, or none where one does".to_owned()),
     }
-    if MemberId::from_u64(message.from).is_none() || message.term == 0 {
+    if MemberId::from_u64(message.from).is_none() || mutant!(M17b, message.term == 0, false) {
         return Err("a raft message without sender or term".to_owned());
     }
     Ok(message)

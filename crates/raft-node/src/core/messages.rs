@@ -1,10 +1,12 @@
 //! What arrives from peers.
 
 use bytes::Bytes;
-use quorate_types::MemberId;
+use quorate_types::{MemberId, mutant};
 use raft::eraftpb::{Message, MessageType};
 
 use super::check::Verdict;
+#[cfg(feature = "mutants")]
+use super::mutations::with_a_long_log;
 use super::{Core, CoreError, check, convert};
 use crate::wire::{Peer, TransferLeader};
 
@@ -19,7 +21,10 @@ impl<T, R> Core<T, R> {
             Err(_) => self.refuse("bytes that are no message"),
             Ok(Peer::Raft(wire)) => match convert::from_wire(wire) {
                 Ok(message) if message.get_msg_type() != MessageType::MsgSnapshot => {
-                    self.step_foreign(from, message)?;
+                    mutant!(M41c, { self.count_heartbeat(from, &message) });
+                    let foreign = mutant!(M41b, message, self.as_of_this_term(message));
+                    self.step_foreign(from, mutant!(M61, foreign, with_a_long_log(foreign)))?;
+                    mutant!(M50, { self.commit_by_counting() });
                 }
                 _ => self.refuse("a raft message that does not travel, or not here"),
             },

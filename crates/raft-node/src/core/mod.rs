@@ -13,6 +13,8 @@ mod check;
 mod config;
 mod convert;
 mod messages;
+#[cfg(feature = "mutants")]
+mod mutations;
 mod outputs;
 mod proposals;
 mod reads;
@@ -24,9 +26,9 @@ mod tail;
 use std::collections::BTreeMap;
 
 use quorate_storage::{HardState, LogEntry, LogState};
-use quorate_types::{Instant, LogIndex, LogPosition, MemberId, SplitMix64, Term};
+use quorate_types::{Instant, LogIndex, LogPosition, MemberId, SplitMix64, Term, mutant};
 use raft::eraftpb::Entry;
-use raft::{GetEntriesContext, RawNode, StateRole};
+use raft::{GetEntriesContext, RawNode, ReadOnlyOption, StateRole};
 use thiserror::Error;
 
 pub use self::config::{CoreConfig, Tuning};
@@ -160,7 +162,7 @@ impl<T, R> Core<T, R> {
             random: SplitMix64::new(seed),
             next_tick: now + tuning.tick(),
             raw,
-            proposals: Proposals::new(member, incarnation),
+            proposals: Proposals::new(member, mutant!(M60, incarnation, 1)),
             next_resend: now,
             reads: Reads::new(incarnation),
             appends: Appends::default(),
@@ -174,6 +176,7 @@ impl<T, R> Core<T, R> {
             outputs: Outputs::default(),
             tuning,
         };
+        mutant!(M17b, { core.reads.count_contexts_from(member.get() << 48 | incarnation << 32) });
         core.draw_election_timeout();
         if alone {
             // Nobody else can be leader, so there is nobody to wait for.
@@ -300,7 +303,7 @@ impl<T, R> Core<T, R> {
         while self.next_tick <= now && budget > 0 {
             // While the state is being replaced this member hears nobody, and must not ask for
             // votes: the crate would look for unapplied entries before the start of the log.
-            if !self.appends.replacing() {
+            if mutant!(M77, !self.appends.replacing(), true) {
                 self.raw.tick();
                 self.after_raft();
             }
@@ -385,7 +388,7 @@ impl<T, R> Core<T, R> {
             now.1 == StateRole::Leader && (self.leadership.0, self.leadership.1) != (now.0, now.1),
         );
         self.leadership = now;
-        self.reads.restart();
+        mutant!(M72, self.reads.restart(), ());
         self.proposals.unsend(Instant::MAX);
         if !self.leads() {
             self.proposals.drop_forwarded();
@@ -411,6 +414,12 @@ fn checked_hard_state(
         );
         return Err(CoreError::CorruptLog { detail });
     }
+    mutant!(M34, {
+        if commit < log.last && applied.index < log.last {
+            let detail = format!("the log ends at {} with commit {commit}", log.last);
+            return Err(CoreError::CorruptLog { detail });
+        }
+    });
     if commit > log.last || applied.term > term {
         let detail = format!(
             "commit {commit} of term {term} with a log that ends at {} and a state at {applied}",
@@ -421,7 +430,7 @@ fn checked_hard_state(
     Ok(raft::eraftpb::HardState {
         term: term.get(),
         vote,
-        commit: commit.max(applied.index).get(),
+        commit: mutant!(M18, commit.max(applied.index), commit).get(),
         ..Default::default()
     })
 }
@@ -436,6 +445,7 @@ fn raft_config(member: MemberId, tuning: &Tuning, applied: LogPosition) -> raft:
         max_size_per_msg: tuning.message_size_max.bytes(),
         max_inflight_msgs: tuning.messages_in_flight_max,
         check_quorum: true,
+        read_only_option: mutant!(M24, ReadOnlyOption::Safe, ReadOnlyOption::LeaseBased),
         pre_vote: true,
         // The crate draws timeouts from a generator of its own. With this bound nearly every draw
         // is out of our range, by which we notice it and draw anew from our seed.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use prost::Message as _;
-use quorate_types::{CommandId, Instant, MemberId};
+use quorate_types::{CommandId, Instant, MemberId, mutant};
 
 use super::config::Tuning;
 use super::outputs::ProposeError;
@@ -138,9 +138,25 @@ impl<T> Proposals<T> {
                 again.push(*sequence);
             }
         }
+        mutant!(M21, { again = self.rename(again) });
         for sequence in again.into_iter().rev() {
             self.queue.push_front(sequence);
         }
+    }
+
+    /// M21: gives commands that were sent new names.
+    #[cfg(feature = "mutants")]
+    fn rename(&mut self, sequences: Vec<u64>) -> Vec<u64> {
+        let mut renamed = Vec::new();
+        for sequence in sequences {
+            let Some(pending) = self.pending.remove(&sequence) else { continue };
+            self.deadlines.remove(&(pending.deadline, sequence));
+            self.deadlines.insert((pending.deadline, self.next_sequence), ());
+            self.pending.insert(self.next_sequence, pending);
+            renamed.push(self.next_sequence);
+            self.next_sequence += 1;
+        }
+        renamed
     }
 
     /// Forgets what followers forwarded: this member does not lead any more.
@@ -161,10 +177,12 @@ impl<T> Proposals<T> {
 
     /// Ends a command that was applied; its ticket, if its caller still waits.
     pub(super) fn finish(&mut self, id: CommandId) -> Option<T> {
-        if id.origin != self.member || id.incarnation != self.incarnation {
+        let this_life = mutant!(M74, id.incarnation == self.incarnation, true);
+        if id.origin != self.member || !this_life {
             return None;
         }
-        let pending = self.pending.remove(&id.sequence)?;
+        let pending = self.pending.remove(&id.sequence);
+        let pending = mutant!(M22, pending?, pending.expect("every answer is waited for"));
         self.deadlines.remove(&(pending.deadline, id.sequence));
         self.pending_size -= pending.payload.len() as u64;
         Some(pending.ticket)
@@ -181,7 +199,10 @@ impl<T> Proposals<T> {
             entry.remove();
             if let Some(pending) = self.pending.remove(&sequence) {
                 self.pending_size -= pending.payload.len() as u64;
-                let error = if pending.ever_sent {
+                if pending.ever_sent {
+                    mutant!(M55, { continue });
+                }
+                let error = if mutant!(M56, pending.ever_sent, false) {
                     ProposeError::OutcomeUnknown
                 } else {
                     ProposeError::TimedOut

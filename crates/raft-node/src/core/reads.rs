@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quorate_types::{Instant, LogIndex, MemberId};
+use quorate_types::{Instant, LogIndex, MemberId, mutant};
 
 use crate::wire::{ReadIndexRequest, ReadIndexResponse};
 
@@ -84,12 +84,24 @@ impl<T> Reads<T> {
 
     /// Starts a round with everything that waits and returns its context, never used before.
     pub(super) fn start_round(&mut self) -> u64 {
-        let context = self.next_context;
+        let context = mutant!(M17a, self.next_context, 1);
         self.next_context += 1;
         let local = std::mem::take(&mut self.waiting);
         let remote = self.remote.drain(..).collect();
         self.rounds.insert(context, Round { local, remote });
         context
+    }
+
+    /// M17b: begins to count where nobody else does.
+    #[cfg(feature = "mutants")]
+    pub(super) fn count_contexts_from(&mut self, first: u64) {
+        self.next_context = first;
+    }
+
+    /// M17b: whether a round would contain something.
+    #[cfg(feature = "mutants")]
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// A majority confirmed a round: its reads may be served once `index` is applied. Returns the
@@ -127,7 +139,7 @@ impl<T> Reads<T> {
         before: Instant,
     ) -> Option<ReadIndexRequest> {
         match &self.request {
-            Some(request) if request.sent > before => return None,
+            Some(request) if mutant!(M19b, request.sent > before, true) => return None,
             None if self.waiting.is_empty() => return None,
             _ => {}
         }
@@ -141,12 +153,17 @@ impl<T> Reads<T> {
 
     /// The leader answered a request. Answers to anything but the present request are ignored.
     pub(super) fn confirm_request(&mut self, response: ReadIndexResponse) {
-        let current = self.request.as_ref().is_some_and(|request| request.id == response.id);
+        let current = self
+            .request
+            .as_ref()
+            .is_some_and(|request| mutant!(M81, request.id == response.id, true));
+        mutant!(M20, { assert!(current, "answers to reads come in order") });
         if !current || response.incarnation != self.incarnation {
             return;
         }
         let request = self.request.take().expect("just seen");
-        self.confirmed.entry(LogIndex::new(response.index)).or_default().extend(request.reads);
+        let index = LogIndex::new(mutant!(M57, response.index, 0));
+        self.confirmed.entry(index).or_default().extend(request.reads);
     }
 
     /// When the request under way was sent.
@@ -158,7 +175,7 @@ impl<T> Reads<T> {
     pub(super) fn take_ready(&mut self, applied: LogIndex) -> Vec<T> {
         let mut ready = Vec::new();
         while let Some(entry) = self.confirmed.first_entry() {
-            if *entry.key() > applied {
+            if *entry.key() > mutant!(M71, applied, applied.next()) {
                 break;
             }
             ready.extend(entry.remove().into_iter().map(|read| read.ticket));
@@ -186,7 +203,8 @@ impl<T> Reads<T> {
         }
         self.earliest = earliest;
         self.confirmed.retain(|_, reads| !reads.is_empty());
-        if self.request.as_ref().is_some_and(|request| request.reads.is_empty()) {
+        let over = self.request.as_ref().is_some_and(|request| request.reads.is_empty());
+        if mutant!(M19b, over, false) {
             self.request = None;
         }
         expired

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quorate_storage::{HardState, LogBatch, LogEntry};
-use quorate_types::{CommandId, LogIndex, LogPosition, MemberId, Term};
+use quorate_types::{CommandId, LogIndex, LogPosition, MemberId, Term, mutant};
 use raft::Ready;
 use raft::eraftpb::{self, MessageType};
 
@@ -50,6 +50,7 @@ impl<T, R> Core<T, R> {
         for entry in &entries {
             self.flush.bytes_since += entry.data.len() as u64;
             self.outputs.apply.push(to_log_entry(entry));
+            mutant!(M26, { self.forget_unless_leader() });
         }
     }
 
@@ -67,8 +68,9 @@ impl<T, R> Core<T, R> {
     /// Hands the log part of a ready to the disk, and tells the crate that it may go on meanwhile.
     fn append_later(&mut self, mut ready: Ready) {
         let number = ready.number();
-        let then_send: Vec<_> = ready.take_persisted_messages();
-        let then_send: Vec<_> = then_send.into_iter().filter_map(|m| self.outbound(m)).collect();
+        let messages = ready.take_persisted_messages();
+        let messages: Vec<_> = messages.into_iter().filter_map(|m| self.outbound(m)).collect();
+        let then_send = mutant!(M69, messages, self.send_early(messages));
         let mut batch = LogBatch::default();
         if !ready.snapshot().is_empty() {
             batch.reset = Some(self.install_later(number, &ready));
@@ -77,19 +79,22 @@ impl<T, R> Core<T, R> {
         self.raw.mut_store().append(&entries);
         batch.entries = entries.iter().map(to_log_entry).collect();
         // A commit index alone is only a hint, not worth a write; it goes along with the next one.
-        let sync = ready.must_sync();
-        batch.hard_state = ready.hs().filter(|_| sync).map(hard_state);
+        let must_sync = ready.must_sync();
+        batch.hard_state = ready.hs().filter(|_| must_sync).map(hard_state);
+        mutant!(M40, { self.forget_term(&mut batch) });
         self.raw.advance_append_async(ready);
-        let nothing_to_write = batch.is_empty() && !sync;
-        if nothing_to_write && self.appends.idle() {
+        let nothing_to_write = batch.is_empty() && !must_sync;
+        if nothing_to_write && mutant!(M80, self.appends.idle(), true) {
             self.appends.skip(number);
             self.outputs.messages.extend(then_send);
             self.raw.on_persist_ready(number);
         } else if nothing_to_write && then_send.is_empty() {
             self.appends.skip(number);
         } else {
-            let append = Append { number, batch, sync, then_send };
+            let append = Append { number, batch, sync: mutant!(M31, must_sync, false), then_send };
             self.outputs.appends.extend(self.appends.start(append));
+            mutant!(M03, { self.persisted_early(number, true) });
+            mutant!(M82, { self.persisted_early(number, false) });
         }
     }
 
@@ -149,12 +154,13 @@ impl<T, R> Core<T, R> {
     }
 
     pub(super) fn on_flushed(&mut self, position: LogPosition) {
-        self.flush.under_way = false;
+        self.flush.under_way = mutant!(M42a, false, true);
         if self.appends.holding() {
             return;
         }
         let keep = self.tuning.log_keep_entries;
-        let through = LogIndex::new(position.index.get().saturating_sub(keep));
+        let flushed = mutant!(M58, position, self.applied);
+        let through = LogIndex::new(flushed.index.get().saturating_sub(keep));
         let tail = self.raw.mut_store();
         if through <= tail.start().index {
             return;
@@ -213,7 +219,11 @@ impl<T, R> Core<T, R> {
 }
 
 fn hard_state(state: &eraftpb::HardState) -> HardState {
-    HardState { term: Term::new(state.term), vote: state.vote, commit: LogIndex::new(state.commit) }
+    HardState {
+        term: Term::new(state.term),
+        vote: mutant!(M39, state.vote, 0),
+        commit: LogIndex::new(state.commit),
+    }
 }
 
 /// One for each follower that any cluster has, and a bound on memory: each brings at most one

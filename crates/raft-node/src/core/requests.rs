@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_types::Instant;
+use quorate_types::{Instant, mutant};
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::Core;
@@ -33,7 +33,7 @@ impl<T, R> Core<T, R> {
 
     fn propose(&mut self, now: Instant) {
         let entries = self.proposals.pack_entries(now, &self.tuning);
-        if entries.is_empty() {
+        if mutant!(M78, entries.is_empty(), false) {
             // Everything that was queued has expired; the crate does not take an empty proposal.
             return;
         }
@@ -58,7 +58,11 @@ impl<T, R> Core<T, R> {
     pub(super) fn pump_reads(&mut self, now: Instant) {
         if self.leads() {
             // Before its first commit in a term the crate drops reads without a word.
-            if self.reads.wants_round() && self.raw.raft.commit_to_current_term() {
+            mutant!(M23, { self.confirm_unasked() });
+            mutant!(M25, { self.confirm_if(!self.raw.raft.commit_to_current_term()) });
+            mutant!(M41d, { self.confirm_if(self.raw.raft.lead_transferee.is_some()) });
+            let answers = self.raw.raft.commit_to_current_term();
+            if self.reads.wants_round() && mutant!(M19a, answers, true) {
                 let context = self.reads.start_round();
                 self.raw.read_index(context.to_be_bytes().to_vec());
                 self.after_raft();
@@ -66,6 +70,7 @@ impl<T, R> Core<T, R> {
             return;
         }
         let Some(leader) = self.leader() else { return };
+        mutant!(M17b, { return self.forward_reads() });
         let before = now - self.tuning.heartbeat_interval;
         if let Some(request) = self.reads.next_request(now, before) {
             self.send(leader, Peer::ReadIndexRequest(request));

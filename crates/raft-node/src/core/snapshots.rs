@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_types::{Instant, LogPosition, MemberId};
+use quorate_types::{Instant, LogPosition, MemberId, mutant};
 use raft::SnapshotStatus;
 use raft::eraftpb::{MessageType, Snapshot};
 
@@ -112,14 +112,17 @@ impl<T, R> Core<T, R> {
         let metadata = snapshot.mut_metadata();
         metadata.index = position.index.get();
         metadata.term = position.term.get();
-        metadata.set_conf_state(membership.to_raft());
+        let named = mutant!(M53, membership, Membership::of_voters([self.member]));
+        metadata.set_conf_state(named.to_raft());
         self.raw.mut_store().supply_snapshot(to, snapshot);
         self.raw.raft.send_append(to.get());
         Ok(())
     }
 
     pub(super) fn on_snapshot_sent(&mut self, to: MemberId, delivered: bool) {
-        self.snapshots.sent(to);
+        if mutant!(M42b, true, delivered) {
+            self.snapshots.sent(to);
+        }
         let status = if delivered { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
         self.raw.report_snapshot(to.get(), status);
     }
@@ -147,6 +150,7 @@ impl<T, R> Core<T, R> {
         };
         let acceptable = matches!(check::check(&message, from, &self.raw)?, Verdict::Accept);
         let free = self.snapshots.staged.is_none() && !self.appends.replacing();
+        mutant!(M11, { self.outputs.discard.extend(id.checked_sub(1).filter(|_| !free)) });
         if !acceptable || !free {
             self.refuse("a second snapshot, or one from a stranger");
             self.outputs.discard.push(id);

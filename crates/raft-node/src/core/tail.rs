@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
-use quorate_types::{LogIndex, LogPosition, MemberId, Term};
+use quorate_types::{LogIndex, LogPosition, MemberId, Term, mutant};
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError as RaftStorageError};
 
@@ -72,7 +72,7 @@ impl Tail {
             self.bytes -= removed.data.len() as u64;
         }
         assert!(first >= self.first, "entry {first} replaces entries out of memory");
-        let _replaced = self.terms.split_off(&first);
+        mutant!(M76, drop(self.terms.split_off(&first)), ());
         for entry in entries {
             let known = self.term_at(entry.index - 1).unwrap_or(0);
             assert!(entry.term >= known, "term {} after {known}", entry.term);
@@ -105,7 +105,8 @@ impl Tail {
     /// Drops entries from memory, oldest first, until at most `bytes_max` payload bytes are left.
     /// Entries after `keep_after` stay.
     pub(super) fn shrink(&mut self, bytes_max: u64, keep_after: u64) {
-        while self.bytes > bytes_max && self.first <= keep_after && !self.entries.is_empty() {
+        let last = mutant!(M75, keep_after, u64::MAX);
+        while self.bytes > bytes_max && self.first <= last && !self.entries.is_empty() {
             self.drop_before(self.first + 1);
         }
     }

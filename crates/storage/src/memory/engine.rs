@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use quorate_types::mutant;
 
 use super::content::Content;
 use super::fault::{Faults, Operation};
@@ -230,7 +231,7 @@ impl MemoryView {
             let cause = Arc::new(StorageError::io("read", ENGINE_PATH, source));
             return Err(StorageError::Stopped { cause });
         }
-        Ok(read(&content, self.batch))
+        Ok(read(&content, mutant!(M16, self.batch, content.newest)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use quorate_types::{LogIndex, LogPosition};
+use quorate_types::{LogIndex, LogPosition, mutant};
 
 use super::fault::{Faults, Operation};
 use crate::latch::Latch;
@@ -37,6 +37,9 @@ struct Content {
     /// How to take back each change that is not yet durable, oldest first. Appends and purges each
     /// count as one.
     unsynced: VecDeque<Undo>,
+    /// M33: whether a sync failed and nobody minded.
+    #[cfg(feature = "mutants")]
+    forgotten: bool,
 }
 
 /// What a change replaced.
@@ -98,6 +101,7 @@ impl MemoryLog {
             content.append(&LogBatch { entries, ..LogBatch::default() });
         }
         content.unsynced.clear();
+        mutant!(M33, { content.forgotten = false });
         self.shared.latch.clear();
         stayed
     }
@@ -144,7 +148,23 @@ impl MemoryLog {
         result.map_err(|cause| self.shared.latch.stop(cause))
     }
 
+    /// M33: goes on after a failed sync. The disk takes the bytes for clean from then on and never
+    /// writes them.
+    #[cfg(feature = "mutants")]
+    fn is_forgotten(&self, content: &mut Content) -> bool {
+        if self.check(Operation::Sync).is_err() {
+            self.shared.latch.clear();
+            content.forgotten = true;
+        }
+        content.forgotten
+    }
+
     fn sync(&self, content: &mut Content) -> Result<(), StorageError> {
+        mutant!(M33, {
+            if self.is_forgotten(content) {
+                return Ok(());
+            }
+        });
         self.check(Operation::Sync)?;
         content.unsynced.clear();
         Ok(())
@@ -214,6 +234,14 @@ impl Content {
         };
         self.hard_state = batch.hard_state.unwrap_or(hard_state);
         self.entries.extend(batch.entries.iter().cloned());
+        if let UndoEntries::Suffix { replaced, .. } = &entries
+            && replaced.len() > batch.entries.len()
+        {
+            mutant!(M30, {
+                let kept = replaced.iter().skip(batch.entries.len());
+                self.entries.extend(kept.cloned());
+            });
+        }
         self.note(Undo { hard_state, start, entries });
     }
 

@@ -59,7 +59,7 @@ enum Input {
 }
 
 /// The revision of the write, or of the last change of what was read.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Output {
     Written(i64),
     Found(Bytes, i64),

@@ -113,6 +113,8 @@ impl World<'_> {
 
     fn move_block(&mut self, id: u64, transfer: &mut Transfer) -> Result<Moved, Violation> {
         let Transfer { from, to, .. } = *transfer;
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(from));
         let mut noise = Stream::new(self.plan.seed, Purpose::Bulk, id, transfer.blocks);
         let noisy = self.recovery.is_none();
         // The first number is the delay's.

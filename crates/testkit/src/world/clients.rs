@@ -116,6 +116,8 @@ impl World<'_> {
 
     /// Reads from the member's own state, as it is permitted to.
     pub(super) fn serve(&mut self, place: usize, ticket: Ticket) -> Result<(), Violation> {
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(place));
         let call = self.history[ticket].call.clone();
         let Some(running) = self.running(place) else { return Ok(()) };
         let reader = running.machine.kv.store().reader();

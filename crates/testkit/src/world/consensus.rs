@@ -162,6 +162,12 @@ impl World<'_> {
             // What follows the snapshot comes with the appends that are held back.
             probe.commit = probe.commit.min(LogIndex::new(own.issued.last()));
         }
+        if !running.replacing {
+            let (ordered, applied) = (outputs.flush, probe.applied.index.get());
+            let entries_max = self.plan.limits.flush_after_entries;
+            let ordered = ordered.map(|position| position.index.get());
+            running.flushes.look(id, ordered, applied, entries_max)?;
+        }
         let was_leader = (member.last.leads, member.last.term);
         let seen = self.consensus.look(id, &probe, &mut member.last, &self.holdings);
         if member.last.leads && was_leader != (true, member.last.term) {

@@ -11,6 +11,7 @@ use quorate_types::{Instant, MemberId};
 use super::World;
 use super::faults::{failed_operation, kind_of_failure};
 use crate::checkers::consensus::LastSeen;
+use crate::checkers::flush::Flushes;
 use crate::checkers::invariants::{check_log_kept, check_vote_kept};
 use crate::counts::FaultKind;
 use crate::machine::Machine;
@@ -76,6 +77,8 @@ impl World<'_> {
     }
 
     fn open(&mut self, place: usize) -> Result<Running, String> {
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(place));
         let member = &mut self.members[place];
         let machine =
             Machine::open(&member.engine, place, self.sabotage).map_err(|e| explain(&*e.0))?;
@@ -98,6 +101,7 @@ impl World<'_> {
             Core::open(config, found, member.local_time(self.now)).map_err(|e| explain(&e))?;
         Ok(Running {
             core,
+            flushes: Flushes::opened(applied.index.get()),
             flusher: machine.kv.flusher(),
             stager: machine.kv.stager(),
             machine,

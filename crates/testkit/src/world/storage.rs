@@ -296,6 +296,7 @@ impl World<'_> {
         Violation::unless(stands == install.position, "install", || {
             format!("member {} stands at {stands} after {install:?}", place + 1)
         })?;
+        running.flushes.installed(stands.index.get());
         self.recorder.installed(self.now, place, stands.index.get());
         let holdings = &mut self.holdings[place];
         holdings.durable_applied = holdings.durable_applied.max(stands.index.get());
@@ -363,6 +364,9 @@ impl World<'_> {
     ) -> Result<(), Violation> {
         if !early {
             self.flush_now(place)?;
+        }
+        if let Some(running) = self.running(place) {
+            running.flushes.done();
         }
         if !self.reached(place, Step::Flushed) {
             self.tell(place, Input::Flushed { position });

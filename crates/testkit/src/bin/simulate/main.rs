@@ -3,6 +3,8 @@
 mod arguments;
 mod check;
 mod determinism;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod progress;
 mod replay;
 mod run;
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
         Some("shrink") => shrink::main(words),
         Some("determinism") => determinism::main(words),
         Some("check") => check::main(words),
+        #[cfg(feature = "mutants")]
+        Some("mutants") => mutants::main(words),
         Some(other) => Err(format!("there is no command {other}")),
         None => Err("no command was given".to_owned()),
     };
@@ -57,6 +61,9 @@ simulate replay PLAN.json [--sabotage NAME] [--trace] [--html FILE]
 simulate shrink PLAN.json [--sabotage NAME] [--runs N] [--out FILE]
 simulate determinism --seeds 0..20 [--members 3..5] [--time 60s]
 simulate check FILE --model cas-register|register|kv [--seconds N] [--memory MIB]
+simulate mutants [--only M03,M39] [--class S] [--hits 3] [--from SEED] [--threads N]
+                 [--control SEEDS] [--json FILE] [--members N] [--in-member ID] [--after PASSES]
+    with the feature mutants only
 
 After --faults: `swarm`, `none`, or classes of faults with their levels and commas between them, as
 in `partitions,loss=low` or `swarm,crashes=off`.
