@@ -3,7 +3,7 @@
 use super::{Counterexample, Model, Operation};
 
 impl Counterexample {
-    /// What went wrong, in at most 17 short lines, for the model and history that were checked.
+    /// What went wrong, in at most 15 short lines, for the model and history that were checked.
     ///
     /// # Panics
     ///
@@ -69,10 +69,10 @@ fn shorten(text: &str, chars_max: usize) -> String {
 }
 
 /// How many operations of the order are shown.
-const BEFORE_MAX: usize = 5;
+const BEFORE_MAX: usize = 4;
 
 /// How many operations are shown that were under way at the same time.
-const CONCURRENT_MAX: usize = 5;
+const CONCURRENT_MAX: usize = 4;
 
 /// How long the text of an operation may be.
 const OPERATION_CHARS_MAX: usize = 120;
