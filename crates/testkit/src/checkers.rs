@@ -3,4 +3,5 @@
 pub(crate) mod applied;
 pub(crate) mod consensus;
 pub(crate) mod history;
+pub(crate) mod invariants;
 pub(crate) mod model;

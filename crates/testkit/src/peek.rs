@@ -17,6 +17,8 @@ pub(crate) struct RaftPeek {
 pub(crate) const APPEND_RESPONSE: u64 = 4;
 pub(crate) const REQUEST_VOTE: u64 = 5;
 pub(crate) const REQUEST_VOTE_RESPONSE: u64 = 6;
+pub(crate) const REQUEST_PRE_VOTE: u64 = 17;
+pub(crate) const REQUEST_PRE_VOTE_RESPONSE: u64 = 18;
 
 /// The fields of a Raft message; `None` for other messages and for bytes that are none.
 pub(crate) fn peek(message: &[u8]) -> Option<RaftPeek> {

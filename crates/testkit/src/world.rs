@@ -19,6 +19,7 @@ use quorate_types::{Instant, MemberId};
 use crate::checkers::applied::AppliedLog;
 use crate::checkers::consensus::{Consensus, Holdings, hash_bytes};
 use crate::checkers::history::Record;
+use crate::checkers::invariants::{ReadFloors, Revisions};
 use crate::counts::{Counts, FaultKind};
 use crate::member::{Member, Running, Ticket};
 use crate::network::Links;
@@ -50,6 +51,8 @@ pub(crate) struct World<'a> {
     transfers_begun: u64,
     consensus: Consensus,
     applied: AppliedLog,
+    revisions: Revisions,
+    read_floors: ReadFloors,
     history: Vec<Record>,
     /// What each fault that lasts has to take back at its end.
     lasting: BTreeMap<usize, Lasting>,
@@ -87,6 +90,8 @@ impl<'a> World<'a> {
             transfers_begun: 0,
             consensus: Consensus::default(),
             applied: AppliedLog::new(),
+            revisions: Revisions::default(),
+            read_floors: ReadFloors::default(),
             history: Vec::with_capacity(plan.operations.len()),
             lasting: BTreeMap::new(),
             crash_now: None,
@@ -245,6 +250,9 @@ impl<'a> World<'a> {
     /// Puts an input before the consensus thread of a member, if it runs.
     fn tell(&mut self, place: usize, input: Input<Ticket, crate::effect::Answer>) {
         let Some(running) = &mut self.members[place].running else { return };
+        if let Input::Read { ticket, .. } = &input {
+            self.read_floors.called(*ticket, self.consensus.commit());
+        }
         running.inbox.push(input);
         if !running.wake_scheduled {
             running.wake_scheduled = true;

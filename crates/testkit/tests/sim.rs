@@ -75,7 +75,8 @@ fn check_found(sabotage: Sabotage, checkers: &[&str]) {
 
 #[test]
 fn a_disk_that_lies_about_syncs_is_found() {
-    check_found(Sabotage::SyncLies, &["vote-durable", "answer-durable", "commit-durable"]);
+    let checkers = ["vote-durable", "answer-durable", "commit-durable", "term-sent-durable"];
+    check_found(Sabotage::SyncLies, &checkers);
 }
 
 #[test]
@@ -85,22 +86,24 @@ fn appends_reported_before_their_sync_are_found() {
 
 #[test]
 fn messages_sent_before_their_sync_are_found() {
-    check_found(Sabotage::SendBeforeSync, &["vote-durable", "answer-durable"]);
+    let checkers = ["vote-durable", "answer-durable", "term-sent-durable"];
+    check_found(Sabotage::SendBeforeSync, &checkers);
 }
 
 #[test]
 fn a_forgotten_vote_is_found() {
-    check_found(Sabotage::ForgetVote, &["one-vote", "one-leader"]);
+    check_found(Sabotage::ForgetVote, &["vote-kept", "one-vote", "one-leader"]);
 }
 
 #[test]
 fn a_flush_that_did_not_happen_is_found() {
-    check_found(Sabotage::FlushLies, &["storage", "durable-state"]);
+    check_found(Sabotage::FlushLies, &["storage", "durable-state", "purge-durable"]);
 }
 
 #[test]
 fn commands_applied_twice_by_one_member_are_found() {
-    check_found(Sabotage::ApplyTwice, &["apply-model", "state-agreement"]);
+    let checkers = ["apply-model", "state-agreement", "revision-monotonic"];
+    check_found(Sabotage::ApplyTwice, &checkers);
 }
 
 #[test]

@@ -6,7 +6,10 @@ use quorate_raft_node::core::{Probe, Role};
 use quorate_storage::{LogBatch, LogEntry};
 
 use crate::mirror::LogMirror;
-use crate::peek::{APPEND_RESPONSE, REQUEST_VOTE, REQUEST_VOTE_RESPONSE, RaftPeek};
+use crate::peek::{
+    APPEND_RESPONSE, REQUEST_PRE_VOTE, REQUEST_PRE_VOTE_RESPONSE, REQUEST_VOTE,
+    REQUEST_VOTE_RESPONSE, RaftPeek,
+};
 use crate::rng::mix;
 use crate::violation::Violation;
 
@@ -32,7 +35,10 @@ impl Holdings {
 #[derive(Debug, Default)]
 pub(crate) struct Consensus {
     leaders: BTreeMap<u64, u64>,
+    /// Who got the vote of each term, by (term, voter).
     votes: BTreeMap<(u64, u64), u64>,
+    /// Who made the entries of each term.
+    authors: BTreeMap<u64, u64>,
     /// For each entry ever written, by (index, term): the term before it and a hash of its data.
     entries: BTreeMap<(u64, u64), (u64, u64)>,
     /// The term of each committed entry, from index 1.
@@ -46,6 +52,7 @@ pub(crate) struct LastSeen {
     pub(crate) commit: u64,
     pub(crate) applied: u64,
     pub(crate) leads: bool,
+    pub(crate) log_start: u64,
 }
 
 impl Consensus {
@@ -84,13 +91,19 @@ impl Consensus {
             format!("member {member} applied {applied} with commit {commit}")
         })?;
         let leads = probe.role == Role::Leader;
-        if leads && !(last.leads && last.term == term) {
+        let led = last.leads && last.term == term;
+        if leads && !led {
             self.elected(member, term, own)?;
+            self.elected_by_majority(member, term, holdings.len())?;
         }
         if commit > last.commit {
+            let own_term = own.issued.term_at(commit) == Some(term);
+            Violation::unless(!leads || !led || own_term, "commit-own-term", || {
+                format!("leader {member} of term {term} commits {commit} of an earlier term")
+            })?;
             self.commits(member, commit, own, holdings)?;
         }
-        *last = LastSeen { term, commit, applied, leads };
+        *last = LastSeen { term, commit, applied, leads, log_start: probe.log_start.index.get() };
         Ok(())
     }
 
@@ -103,6 +116,33 @@ impl Consensus {
         let Some(committed_term) = self.committed_term(commit) else { return Ok(()) };
         Violation::unless(own.issued.holds(commit, committed_term), "leader-complete", || {
             format!("leader {member} of term {term} lacks committed entry {commit}")
+        })
+    }
+
+    /// A leader has the votes of a majority, all of which were seen. A member alone asks nobody.
+    fn elected_by_majority(&self, member: u64, term: u64, members: usize) -> Result<(), Violation> {
+        let voters = self.votes.range((term, 0)..(term + 1, 0));
+        let count = voters.filter(|(_, vote)| **vote == member).count();
+        Violation::unless(members == 1 || count > members / 2, "leader-elected", || {
+            format!("member {member} leads in term {term} with {count} votes of {members}")
+        })
+    }
+
+    /// A leader hands entries of its own term to its log: nobody else makes entries of that term.
+    pub(crate) fn authored(
+        &mut self,
+        member: u64,
+        probe: &Probe,
+        batch: &LogBatch,
+    ) -> Result<(), Violation> {
+        let own = |entry: &LogEntry| entry.position.term == probe.term;
+        if probe.role != Role::Leader || !batch.entries.iter().any(own) {
+            return Ok(());
+        }
+        let term = probe.term.get();
+        let author = *self.authors.entry(term).or_insert(member);
+        Violation::unless(author == member, "one-author", || {
+            format!("members {author} and {member} both make entries of term {term}")
         })
     }
 
@@ -175,6 +215,18 @@ impl Consensus {
         message: &RaftPeek,
         own: &Holdings,
     ) -> Result<(), Violation> {
+        Violation::unless(message.from == member, "message-honest", || {
+            format!("member {member} sends as {}: {message:?}", message.from)
+        })?;
+        // Whether somebody would get votes is asked and answered for a term that nobody is in yet.
+        let term = match message.kind {
+            REQUEST_PRE_VOTE | REQUEST_PRE_VOTE_RESPONSE => 0,
+            _ => message.term,
+        };
+        let durable = own.durable.hard_state.term.get();
+        Violation::unless(term <= durable, "term-sent-durable", || {
+            format!("member {member} sends {message:?}, durable is term {durable}")
+        })?;
         match message.kind {
             // An answer to the leader of an earlier term may name entries that the leader of this
             // durable term has replaced before they were written: that equals having written both.
@@ -196,7 +248,7 @@ impl Consensus {
     }
 
     fn voted(&mut self, member: u64, term: u64, to: u64, own: &Holdings) -> Result<(), Violation> {
-        let first = *self.votes.entry((member, term)).or_insert(to);
+        let first = *self.votes.entry((term, member)).or_insert(to);
         Violation::unless(first == to, "one-vote", || {
             format!("member {member} votes for {first} and for {to} in term {term}")
         })?;

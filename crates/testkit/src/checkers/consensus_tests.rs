@@ -40,6 +40,18 @@ fn probe(term: u64, role: Role, commit: u64, applied: u64) -> Probe {
     }
 }
 
+/// A run in which a majority of three voted for this member.
+fn voted_for(member: u64, term: u64) -> Consensus {
+    let mut consensus = Consensus::default();
+    votes(&mut consensus, member, term);
+    consensus
+}
+
+fn votes(consensus: &mut Consensus, member: u64, term: u64) {
+    consensus.votes.insert((term, member), member);
+    consensus.votes.insert((term, 4 + member), member);
+}
+
 fn found(result: Result<(), Violation>) -> Option<&'static str> {
     result.err().map(|violation| violation.checker)
 }
@@ -47,7 +59,9 @@ fn found(result: Result<(), Violation>) -> Option<&'static str> {
 #[test]
 fn two_leaders_of_one_term_are_found() {
     let holdings = vec![Holdings::default(); 3];
-    let mut consensus = Consensus::default();
+    let mut consensus = voted_for(1, 1);
+    votes(&mut consensus, 2, 2);
+    votes(&mut consensus, 3, 2);
     let mut look = |member, term| {
         let leader = probe(term, Role::Leader, 0, 0);
         found(consensus.look(member, &leader, &mut LastSeen::default(), &holdings))
@@ -65,7 +79,7 @@ fn what_must_not_go_back_is_watched() {
         let mut last = last;
         found(Consensus::default().look(1, &now, &mut last, &holdings))
     };
-    let last = LastSeen { term: 2, commit: 2, applied: 2, leads: false };
+    let last = LastSeen { term: 2, commit: 2, applied: 2, ..LastSeen::default() };
     assert_eq!(check(last, probe(2, Role::Follower, 3, 2)), None);
     assert_eq!(check(last, probe(1, Role::Follower, 2, 2)), Some("term-monotonic"));
     assert_eq!(check(last, probe(2, Role::Follower, 1, 1)), Some("commit-monotonic"));
@@ -78,7 +92,7 @@ fn a_commit_needs_a_durable_majority() {
     let check = |durable: [usize; 3]| {
         let holdings = durable.map(|durable| holding(&[1, 1], durable));
         let mut last = LastSeen::default();
-        let mut consensus = Consensus::default();
+        let mut consensus = voted_for(1, 1);
         let leader = probe(1, Role::Leader, 2, 0);
         found(consensus.look(1, &leader, &mut last, &holdings))
     };
@@ -90,7 +104,7 @@ fn a_commit_needs_a_durable_majority() {
 #[test]
 fn an_acknowledgement_needs_a_durable_majority_still() {
     let mut holdings = vec![holding(&[1, 1], 2); 3];
-    let mut consensus = Consensus::default();
+    let mut consensus = voted_for(1, 1);
     let leader = probe(1, Role::Leader, 2, 0);
     consensus.look(1, &leader, &mut LastSeen::default(), &holdings).expect("all is well");
     assert_eq!(found(consensus.acknowledged(2, &holdings)), None);
@@ -124,11 +138,12 @@ fn members_that_commit_different_entries_are_found() {
 
 #[test]
 fn a_leader_without_a_committed_entry_is_found() {
-    let mut consensus = Consensus::default();
+    let mut consensus = voted_for(1, 1);
     let mut holdings = vec![holding(&[1, 1], 2); 3];
     let leader = probe(1, Role::Leader, 2, 0);
     consensus.look(1, &leader, &mut LastSeen::default(), &holdings).expect("all is well");
     holdings[2] = holding(&[1], 1);
+    votes(&mut consensus, 3, 3);
     let leader = probe(3, Role::Leader, 0, 0);
     let result = consensus.look(3, &leader, &mut LastSeen::default(), &holdings);
     assert_eq!(found(result), Some("leader-complete"));
@@ -159,14 +174,72 @@ fn votes_and_acknowledgements_are_durable_before_they_are_told() {
     assert_eq!(check(vote(REQUEST_VOTE_RESPONSE, 2, 3)), None);
     assert_eq!(check(vote(REQUEST_VOTE_RESPONSE, 1, 2)), None);
     assert_eq!(check(vote(REQUEST_VOTE_RESPONSE, 2, 2)), Some("vote-durable"));
-    assert_eq!(check(vote(REQUEST_VOTE_RESPONSE, 3, 3)), Some("vote-durable"));
+    assert_eq!(check(vote(REQUEST_VOTE_RESPONSE, 3, 3)), Some("term-sent-durable"));
     assert_eq!(check(vote(REQUEST_VOTE, 2, 3)), Some("vote-durable"));
-    let refusal = RaftPeek { reject: true, ..vote(REQUEST_VOTE_RESPONSE, 9, 3) };
+    let refusal = RaftPeek { reject: true, ..vote(REQUEST_VOTE_RESPONSE, 2, 2) };
     assert_eq!(check(refusal), None);
     let answer = |index| RaftPeek { index, ..vote(APPEND_RESPONSE, 2, 3) };
     assert_eq!(check(answer(1)), None);
     assert_eq!(check(answer(2)), Some("answer-durable"));
     assert_eq!(check(RaftPeek { term: 1, ..answer(2) }), None);
+}
+
+#[test]
+fn a_member_sends_under_its_name_and_in_a_durable_term() {
+    let mut own = Holdings::default();
+    own.durable.hard_state.term = Term::new(2);
+    let check = |kind, from, term| {
+        let message = RaftPeek { kind, to: 3, from, term, ..RaftPeek::default() };
+        found(Consensus::default().sent(1, &message, &own))
+    };
+    const HEARTBEAT: u64 = 8;
+    assert_eq!(check(HEARTBEAT, 1, 2), None);
+    assert_eq!(check(HEARTBEAT, 2, 2), Some("message-honest"));
+    assert_eq!(check(HEARTBEAT, 1, 3), Some("term-sent-durable"));
+    assert_eq!(check(REQUEST_PRE_VOTE, 1, 3), None);
+    assert_eq!(check(REQUEST_PRE_VOTE_RESPONSE, 1, 9), None);
+}
+
+#[test]
+fn a_leader_has_the_votes_of_a_majority() {
+    let check = |voters: &[u64], members: usize| {
+        let holdings = vec![Holdings::default(); members];
+        let mut consensus = Consensus::default();
+        consensus.votes.extend(voters.iter().map(|voter| ((5, *voter), 1)));
+        consensus.votes.insert((5, 9), 2);
+        consensus.votes.insert((4, 8), 1);
+        let leader = probe(5, Role::Leader, 0, 0);
+        found(consensus.look(1, &leader, &mut LastSeen::default(), &holdings))
+    };
+    assert_eq!(check(&[1, 3], 3), None);
+    assert_eq!(check(&[1], 3), Some("leader-elected"));
+    assert_eq!(check(&[1, 2], 5), Some("leader-elected"));
+    assert_eq!(check(&[], 1), None);
+}
+
+#[test]
+fn a_leader_commits_by_entries_of_its_own_term() {
+    let holdings = vec![holding(&[1, 1, 2], 3); 3];
+    let check = |leads, term, commit| {
+        let mut last = LastSeen { term: 2, leads, ..LastSeen::default() };
+        let leader = probe(term, if leads { Role::Leader } else { Role::Follower }, commit, 0);
+        found(Consensus::default().look(1, &leader, &mut last, &holdings))
+    };
+    assert_eq!(check(true, 2, 3), None);
+    assert_eq!(check(true, 2, 2), Some("commit-own-term"));
+    assert_eq!(check(false, 2, 2), None);
+}
+
+#[test]
+fn the_entries_of_a_term_have_one_author() {
+    let mut consensus = Consensus::default();
+    let mut authored = |member, role, term, batch: LogBatch| {
+        found(consensus.authored(member, &probe(term, role, 0, 0), &batch))
+    };
+    assert_eq!(authored(1, Role::Leader, 2, batch(1, &[2], "")), None);
+    assert_eq!(authored(2, Role::Follower, 2, batch(1, &[2], "")), None);
+    assert_eq!(authored(2, Role::Leader, 3, batch(1, &[2, 3], "")), None);
+    assert_eq!(authored(2, Role::Leader, 2, batch(1, &[2], "")), Some("one-author"));
 }
 
 #[test]

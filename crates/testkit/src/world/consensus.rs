@@ -1,10 +1,15 @@
 //! The consensus thread of a member: it runs the core and hands out what the core decided.
 
+use quorate_raft_node::StateMachine;
 use quorate_raft_node::core::{Input, Outbound, Outputs, SnapshotOrder};
 use quorate_types::{Instant, LogIndex};
 
 use super::World;
 use crate::checkers::consensus::Holdings;
+use crate::checkers::invariants::{
+    check_append_only, check_bounds, check_open, check_positions, check_purge, check_runs,
+    check_snapshots,
+};
 use crate::effect::Answer;
 use crate::member::{ApplyTask, LogTask, Ticket};
 use crate::plan::Step;
@@ -93,6 +98,8 @@ impl World<'_> {
         }
         if let Some(running) = self.running(place) {
             outputs.discard.iter().for_each(|id| drop(running.staged.remove(id)));
+            let (opened, staged) = (running.opened.len(), running.staged.len());
+            check_snapshots(place as u64 + 1, opened, staged, self.plan.members)?;
         }
         outputs.fetches.into_iter().for_each(|fetch| self.fetch(place, fetch));
         for order in outputs.snapshots {
@@ -102,15 +109,29 @@ impl World<'_> {
             self.flush(place, position)?;
         }
         if let Some(through) = outputs.purge {
+            check_purge(place as u64 + 1, through, self.holdings[place].durable_applied)?;
             self.holdings[place].issued.purge(through);
             self.log_task(place, LogTask::Purge(through));
         }
         self.start_log(place)?;
         self.start_apply(place)?;
+        if self.members[place].running.is_none() {
+            // A write failed at once: nobody is left to answer.
+            return Ok(());
+        }
         for (ticket, result) in outputs.answers {
+            check_open(ticket, self.history[ticket].ended.is_some())?;
+            self.read_floors.ended(ticket, None)?;
             self.answered(ticket, result)?;
         }
-        outputs.readable.into_iter().try_for_each(|ticket| self.serve(place, ticket))
+        for ticket in outputs.readable {
+            check_open(ticket, self.history[ticket].ended.is_some())?;
+            let applied = self.running(place).map(|running| running.machine.kv.applied());
+            let applied = applied.map(|position| position.index.get());
+            self.read_floors.ended(ticket, applied)?;
+            self.serve(place, ticket)?;
+        }
+        Ok(())
     }
 
     /// Checks what the member shows of itself, with the log as it is handed out now.
@@ -127,12 +148,17 @@ impl World<'_> {
             };
             own.issued.append(&reset);
         }
+        let mut probe = running.core.probe();
         for append in &outputs.appends {
             running.replacing &= append.batch.reset.is_none();
+            check_append_only(id, &probe, &member.last, &own.issued, &append.batch)?;
+            self.consensus.authored(id, &probe, &append.batch)?;
             own.issued.append(&append.batch);
         }
-        let mut probe = running.core.probe();
-        if running.replacing {
+        check_bounds(id, &probe, self.plan.members, self.plan.limits.commands_pending_max)?;
+        if !running.replacing {
+            check_positions(id, &probe, &member.last)?;
+        } else {
             // What follows the snapshot comes with the appends that are held back.
             probe.commit = probe.commit.min(LogIndex::new(own.issued.last()));
         }
@@ -154,6 +180,7 @@ impl World<'_> {
         place: usize,
         messages: Vec<Outbound>,
     ) -> Result<(), Violation> {
+        check_runs(place as u64 + 1, self.members[place].running.is_some())?;
         for outbound in messages {
             self.check_message(place, &outbound)?;
             self.send(place, outbound.to, outbound.message);

@@ -11,6 +11,7 @@ use quorate_types::{Instant, MemberId};
 use super::World;
 use super::faults::{failed_operation, kind_of_failure};
 use crate::checkers::consensus::LastSeen;
+use crate::checkers::invariants::{check_log_kept, check_vote_kept};
 use crate::counts::FaultKind;
 use crate::machine::Machine;
 use crate::member::Running;
@@ -30,12 +31,18 @@ impl World<'_> {
                 let applied = running.machine.kv.applied().index.get();
                 self.check_opened(place, &running)?;
                 let mirror = self.read_log(place)?;
+                let (id, commit) = (place as u64 + 1, self.consensus.commit());
                 let holdings = &mut self.holdings[place];
+                let (before, probe) = (&holdings.durable, running.core.probe());
+                check_vote_kept(id, before.hard_state, mirror.hard_state, &probe)?;
+                let term = |index| self.consensus.committed_term(index);
+                check_log_kept(id, commit, term, before, &mirror)?;
                 holdings.issued = mirror.clone();
                 holdings.durable = mirror;
+                holdings.durable_applied = applied;
                 let term = holdings.durable.hard_state.term.get();
                 let member = &mut self.members[place];
-                member.last = LastSeen { term, commit: 0, applied, leads: false };
+                member.last = LastSeen { term, applied, ..LastSeen::default() };
                 member.running = Some(running);
                 let life = member.life;
                 self.trace.line(self.now, || format!("member {} opened, life {life}", place + 1));
@@ -156,6 +163,8 @@ impl World<'_> {
     ) -> Result<(), Violation> {
         self.counts.states_compared += 1;
         let index = machine.kv.applied().index.get();
+        let revision = machine.kv.store().reader().revision();
+        self.revisions.stands(place as u64 + 1, index, revision)?;
         let hash = machine.state_hash().map_err(|error| {
             Violation::new("state-readable", format!("member {}: {error:?}", place + 1))
         })?;

@@ -241,6 +241,7 @@ impl World<'_> {
             member.engine.corrupt_next_read();
         }
         let applied = running.machine.apply(&committed);
+        let revision = running.machine.kv.store().reader().revision();
         member.engine.forget_damage();
         let answers = match applied {
             Ok(answers) => answers,
@@ -250,7 +251,9 @@ impl World<'_> {
             }
         };
         let run: Vec<_> = committed.into_iter().zip(hashes).collect();
-        self.applied.applied(place as u64 + 1, &run, &answers)?;
+        let id = place as u64 + 1;
+        self.applied.applied(id, &run, &answers)?;
+        self.revisions.stands(id, position.index.get(), revision)?;
         if compare {
             self.compare_running(place)?;
         }
@@ -277,6 +280,10 @@ impl World<'_> {
             return Ok(None);
         }
         let Some(running) = self.running(place) else { return Ok(None) };
+        let before = running.machine.kv.applied();
+        Violation::unless(before.index < install.position.index, "install", || {
+            format!("member {} stands at {before} and goes back to {install:?}", place + 1)
+        })?;
         let Some(staged) = running.staged.remove(&install.id) else {
             let detail = format!("member {} installs what was not staged", place + 1);
             return Err(Violation::new("install", detail));
@@ -309,6 +316,10 @@ impl World<'_> {
             Violation::new("state-readable", format!("member {}: {:?}", place + 1, error.0))
         })?;
         let (position, membership) = (source.position(), source.membership());
+        let applied = running.machine.kv.applied();
+        Violation::unless(position == applied, "snapshot-position", || {
+            format!("member {} at {applied} opens a snapshot at {position}", place + 1)
+        })?;
         running.opened.insert(to, source);
         Ok(Some(Input::SnapshotOpened { to, position, membership }))
     }
