@@ -38,7 +38,7 @@ fn check(sabotage: Sabotage, faults_max: usize, operations_max: usize) {
         shrunk.failure.violation.checker,
     );
     // Shown by `--nocapture`, to compare versions.
-    println!("{summary}");
+    eprintln!("{summary}");
     assert!(faults <= faults_max && operations <= operations_max, "{summary}");
     let options = Options { sabotage: Some(sabotage), ..Options::default() };
     let again = run_plan(&shrunk.plan, &options).expect_err("it fails again");

@@ -51,7 +51,8 @@ fn head(timeline: &Timeline, shown: usize, all: usize) -> [String; HEAD_LINES] {
             seconds(*end)
         ),
         format!(
-            "faults {}, calls {} ({} done, {} failed, {unknown} unknown), events shown {shown} of {all}",
+            "faults {}, calls {} ({} done, {} failed, {unknown} unknown), \
+             events shown {shown} of {all}",
             timeline.faults.len(),
             timeline.calls.len(),
             count(Outcome::Done),

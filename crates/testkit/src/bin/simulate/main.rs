@@ -56,7 +56,7 @@ pub(crate) const UNUSABLE: u8 = 2;
 
 const USAGE: &str = "\
 simulate run --seeds 0..200 [--members 3..5] [--time 60s] [--threads N] [--sabotage NAME]
-             [--faults swarm,crashes=off] [--trace] [--out DIR]
+             [--faults LIST] [--trace] [--out DIR]
 simulate replay PLAN.json [--sabotage NAME] [--trace] [--html FILE]
 simulate shrink PLAN.json [--sabotage NAME] [--runs N] [--out FILE]
 simulate determinism --seeds 0..20 [--members 3..5] [--time 60s]
@@ -65,8 +65,8 @@ simulate mutants [--only M03,M39] [--class S] [--hits 3] [--from SEED] [--thread
                  [--control SEEDS] [--json FILE] [--members N] [--in-member ID] [--after PASSES]
     with the feature mutants only
 
-After --faults: `swarm`, `none`, or classes of faults with their levels and commas between them, as
-in `partitions,loss=low` or `swarm,crashes=off`.
+LIST is swarm, none, or classes of faults with their levels and commas between them, as in
+partitions,loss=low or swarm,crashes=off.
 
 The exit status is 0 if all is well, 1 if a promise was broken or two runs differ, and 2 if the
 command line or a file cannot be used. shrink: 0 if a plan was written, 1 if it breaks no promise.
