@@ -8,4 +8,5 @@ mod cluster {
     mod networks;
     mod opening;
     mod survival;
+    mod two_worlds;
 }
