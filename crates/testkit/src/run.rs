@@ -48,8 +48,13 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 ///
 /// # Errors
 ///
-/// As for [`run_seed`].
+/// As for [`run_seed`]; also a plan that [`Plan::validate`] refuses, by the name of `plan`.
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
+    if let Err(error) = plan.validate() {
+        let violation = Violation::new("plan", error.to_string());
+        let (seed, at, lines) = (plan.seed, Instant::ZERO, Vec::new());
+        return Err(Box::new(Failure { seed, violation, at, lines }));
+    }
     let mut world = World::new(plan, options.sabotage, options.lines_max);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let seed = plan.seed;
@@ -74,5 +79,18 @@ pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> 
             let lines = world.trace.take_lines();
             Err(Box::new(Failure { seed, violation, at: world.now(), lines }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_no_run_can_work_with_is_a_failure_and_no_panic() {
+        let mut plan = Plan::from_seed(1, &Options::default());
+        plan.clocks.clear();
+        let failure = run_plan(&plan, &Options::default()).expect_err("it has no clocks");
+        assert_eq!(failure.violation.checker, "plan");
     }
 }
