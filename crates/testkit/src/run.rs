@@ -60,7 +60,7 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 ///
 /// # Errors
 ///
-/// As for [`run_seed`].
+/// As for [`run_seed`]; also a plan that [`Plan::validate`] refuses, by the name of `plan`.
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
     run_world(plan, options, None)
 }
@@ -100,6 +100,11 @@ pub(crate) fn run_script(
 }
 
 fn run_world(plan: &Plan, options: &Options, cast: Option<Cast>) -> Result<Report, Box<Failure>> {
+    if let Err(error) = plan.validate() {
+        let violation = Violation::new("plan", error.to_string());
+        let (seed, at, lines) = (plan.seed, Instant::ZERO, Vec::new());
+        return Err(Box::new(Failure { seed, violation, at, lines, timeline: None }));
+    }
     #[cfg(feature = "mutants")]
     let _selected = options.mutant.map(quorate_types::mutants::select);
     let mut world = World::new(plan, options.sabotage, options.lines_max);
@@ -129,4 +134,17 @@ fn run_world(plan: &Plan, options: &Options, cast: Option<Cast>) -> Result<Repor
         lines,
         timeline,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_no_run_can_work_with_is_a_failure_and_no_panic() {
+        let mut plan = Plan::from_seed(1, &Options::default());
+        plan.clocks.clear();
+        let failure = run_plan(&plan, &Options::default()).expect_err("it has no clocks");
+        assert_eq!(failure.violation.checker, "plan");
+    }
 }

@@ -15,7 +15,9 @@ fn check(text: &str, arguments: &[&str]) -> (i32, String) {
         .args(arguments)
         .output()
         .expect("the command runs");
-    let said = String::from_utf8(output.stdout).expect("it says text");
+    // Verdicts go to the output, problems beside it.
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).expect("it says text");
     (output.status.code().expect("it ends by itself"), said)
 }
 
