@@ -28,6 +28,8 @@ pub enum FaultKind {
     StaleMessage,
     /// A message was lost on a link that is cut.
     MessageCut,
+    /// A message to a paused member was given up.
+    MessageGivenUp,
     /// A message waited for the end of a cut.
     MessageHeld,
     /// Messages left in another order after a cut.
@@ -132,7 +134,7 @@ pub enum FaultKind {
     Outsider,
 }
 
-const NAMES: [(FaultKind, &str); 62] = [
+const NAMES: [(FaultKind, &str); 63] = [
     (FaultKind::MessageLost, "messages lost"),
     (FaultKind::MessageDoubled, "messages doubled"),
     (FaultKind::CopyLate, "late copies"),
@@ -144,6 +146,7 @@ const NAMES: [(FaultKind, &str); 62] = [
     (FaultKind::Misreport, "misreported messages"),
     (FaultKind::StaleMessage, "messages of earlier lives"),
     (FaultKind::MessageCut, "messages cut off"),
+    (FaultKind::MessageGivenUp, "messages to paused members given up"),
     (FaultKind::MessageHeld, "messages held back"),
     (FaultKind::Reconnect, "reordering reconnects"),
     (FaultKind::StreamBroken, "broken streams"),

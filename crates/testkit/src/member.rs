@@ -47,7 +47,7 @@ pub(crate) struct Member {
     /// Crashes to come soon after the next starts: after how long, and how long it is then down.
     pub(crate) crash_loop: VecDeque<(Duration, Duration)>,
     /// Where the member is to crash, and for how long.
-    pub(crate) crash_at: Option<(Step, Duration)>,
+    pub(crate) crash_at: Vec<(Step, Duration)>,
     /// Disk failures that were ordered; how long the member then stays down.
     pub(crate) disk_failures: Vec<(DiskOperation, Duration)>,
     /// How often each thread began to work; counts the noise.
@@ -65,6 +65,7 @@ pub(crate) struct Noise {
     pub(crate) flushes: u64,
     pub(crate) fetches: u64,
     pub(crate) crashes: u64,
+    pub(crate) resumes: u64,
     pub(crate) failures: u64,
 }
 
@@ -135,7 +136,7 @@ impl Member {
             slow_factor: 1,
             receive_delay: Duration::ZERO,
             crash_loop: VecDeque::new(),
-            crash_at: None,
+            crash_at: Vec::new(),
             disk_failures: Vec::new(),
             noise: Noise::default(),
             seen: Seen::default(),
@@ -184,7 +185,7 @@ impl Member {
         self.slow_factor = 1;
         self.receive_delay = Duration::ZERO;
         self.crash_loop.clear();
-        self.crash_at = None;
+        self.crash_at.clear();
         self.disk_failures.clear();
         self.log.forget_failures();
         self.engine.forget_failures();

@@ -54,6 +54,8 @@ pub enum Purpose {
     Workload = 21,
     /// The faults of users' own nemeses.
     Nemesis = 22,
+    /// What a member missed while it was paused.
+    Resume = 23,
 }
 
 /// The number at `counter` of the stream for (`seed`, `purpose`, `entity`).

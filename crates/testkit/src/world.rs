@@ -320,7 +320,10 @@ impl<'a> World<'a> {
     /// Whether the member is to crash at this step; it then does when the present event is over.
     fn reached(&mut self, place: usize, step: Step) -> bool {
         let member = &mut self.members[place];
-        let Some((_, down)) = member.crash_at.take_if(|(at, _)| *at == step) else { return false };
+        let Some(order) = member.crash_at.iter().position(|(at, _)| *at == step) else {
+            return false;
+        };
+        let (_, down) = member.crash_at.remove(order);
         self.crash_now = Some((place, down, kind_of_step(step)));
         true
     }

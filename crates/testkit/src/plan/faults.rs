@@ -61,7 +61,7 @@ const CLASSES: [(FaultClass, Draw); 16] = [
 ];
 
 fn target(stream: &mut Stream, members: usize) -> Target {
-    if stream.chance(MILLION / 3) { Target::Leader } else { Target::Member(stream.place(members)) }
+    if stream.chance(MILLION / 2) { Target::Leader } else { Target::Member(stream.place(members)) }
 }
 
 /// Often back within the same term, sometimes away long enough to need a snapshot.
@@ -73,8 +73,11 @@ fn down(stream: &mut Stream) -> Duration {
     }
 }
 
-/// Around the election timeout, mostly.
+/// Often shorter than an election takes, as often long enough for one.
 fn lasting(stream: &mut Stream) -> Duration {
+    if stream.chance(MILLION / 2) {
+        return stream.duration(Duration::from_millis(500), Duration::from_secs(4));
+    }
     stream.long_tail(Duration::from_millis(100), Duration::from_secs(6))
 }
 

@@ -9,7 +9,7 @@ use super::World;
 use crate::counts::FaultKind;
 use crate::plan::{CutLinks, CutMode, DiskOperation, Fault, Step};
 use crate::queue::Event;
-use crate::rng::{Purpose, Stream};
+use crate::rng::{MILLION, Purpose, Stream};
 use crate::violation::Violation;
 
 /// What a fault that lasts takes back at its end.
@@ -77,7 +77,7 @@ impl World<'_> {
         let member = &mut self.members[place];
         match fault {
             Fault::Crash { down, .. } => self.crash(place, *down, FaultKind::Crash),
-            Fault::CrashAt { step, down, .. } => member.crash_at = Some((*step, *down)),
+            Fault::CrashAt { step, down, .. } => member.crash_at.push((*step, *down)),
             Fault::CrashLoop { up, down, .. } => {
                 member.crash_loop = up.iter().map(|up| (*up, *down)).collect();
                 self.crash(place, *down, FaultKind::CrashInLoop);
@@ -201,7 +201,16 @@ impl World<'_> {
         if member.paused_until <= self.now {
             member.thaw(self.now);
         }
+        member.noise.resumes += 1;
+        let counter = member.noise.resumes;
+        let mut noise = Stream::new(self.plan.seed, Purpose::Resume, place as u64, counter);
+        // Peers may have given up connections on which nothing moved.
+        let given_up = noise.chance(MILLION / 2);
         for event in std::mem::take(&mut member.deferred) {
+            if given_up && matches!(event, Event::Message { .. }) {
+                self.counts.note(FaultKind::MessageGivenUp);
+                continue;
+            }
             self.queue.push(self.now, event);
         }
     }
