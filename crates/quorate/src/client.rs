@@ -61,7 +61,7 @@ impl Client {
 
     /// Sets `key` to `value`. The key must not be empty; the value may be. Both together must fit
     /// into
-    /// [`Limits::request_bytes_max`].
+    /// [`Limits::request_bytes_max`](crate::Limits::request_bytes_max).
     pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Pending<PutResponse> {
         self.put_with(PutRequest::new(key, value))
     }

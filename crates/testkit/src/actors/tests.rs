@@ -5,7 +5,7 @@ use quorate::{Range, mod_revision, put};
 
 use super::actor::{Actor, Trouble};
 use super::record::RunHistory;
-use super::script::Script;
+use super::script::{Body, Script};
 use crate::check;
 use crate::plan::Plan;
 use crate::report::{Failure, Report};
@@ -27,7 +27,9 @@ fn script(
     actors: usize,
     body: impl Fn(&Actor) -> Result<(), Trouble> + Send + Sync + 'static,
 ) -> Script {
-    Script { setup: None, actors: vec![Arc::new(body); actors], end: None }
+    let body: Body = Arc::new(body);
+    let actors = std::iter::repeat_n(body, actors).collect();
+    Script { setup: None, actors, end: None }
 }
 
 /// Each actor adds one to a counter, with compare-and-set, until it did so ten times.
@@ -88,7 +90,10 @@ fn panics_troubles_and_endless_actors_are_reported() {
         }
     });
     check_finds(&endless, "actors-finish", "actor 0, actor 1 did not end");
-    let refused = script(1, |me| Ok(drop(me.db().put("", "no key").wait()?)));
+    let refused = script(1, |me| {
+        me.db().put("", "no key").wait()?;
+        Ok(())
+    });
     check_finds(&refused, "actor", "a request failed");
     let mut set_up_wrong = script(1, |_| Ok(()));
     set_up_wrong.setup = Some(Arc::new(|_| Err(Trouble::broken("no mice"))));

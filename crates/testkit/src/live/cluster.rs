@@ -119,7 +119,7 @@ impl LiveCluster {
     }
 
     fn set(&self, from: usize, to: usize, cut: bool) {
-        let rules = LinkRules { cut, ..self.noise.clone() };
+        let rules = LinkRules { cut, ..self.noise };
         let set = self.hub.set_link(self.ids[from], self.ids[to], rules);
         set.expect("the rules of a plan are within their ranges");
     }

@@ -65,7 +65,10 @@ pub trait Workload: Send + Sync {
 ///
 /// Sim::new("leader dies").run_for(secs(5)).seeds(0..2)
 ///     .faults(Faults::none()).nemesis(KillLeader)
-///     .actors(1, |me| Ok(drop(me.db().put("k", "v").wait()?)))
+///     .actors(1, |me| {
+///         me.db().put("k", "v").wait()?;
+///         Ok(())
+///     })
 ///     .run();
 /// ```
 pub trait Nemesis: Send + Sync {
