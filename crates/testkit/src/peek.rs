@@ -17,6 +17,7 @@ pub(crate) struct RaftPeek {
 pub(crate) const APPEND_RESPONSE: u64 = 4;
 pub(crate) const REQUEST_VOTE: u64 = 5;
 pub(crate) const REQUEST_VOTE_RESPONSE: u64 = 6;
+pub(crate) const READ_INDEX: u64 = 15;
 pub(crate) const REQUEST_PRE_VOTE: u64 = 17;
 pub(crate) const REQUEST_PRE_VOTE_RESPONSE: u64 = 18;
 

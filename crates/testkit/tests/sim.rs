@@ -30,8 +30,8 @@ fn run(first: u64, count: u64, options: &Options) -> Counts {
 }
 
 #[test]
-fn no_promise_is_broken_in_two_hundred_seeds() {
-    let counts = run(0, 200, &Options::default());
+fn no_promise_is_broken_in_four_hundred_seeds() {
+    let counts = run(0, 400, &Options::default());
     // A run that injects nothing proves nothing: every kind of event must have happened.
     for (name, count) in counts.fields() {
         assert!(count > 0, "nothing was counted as {name}");

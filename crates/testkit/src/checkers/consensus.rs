@@ -7,7 +7,7 @@ use quorate_storage::{LogBatch, LogEntry};
 
 use crate::mirror::LogMirror;
 use crate::peek::{
-    APPEND_RESPONSE, REQUEST_PRE_VOTE, REQUEST_PRE_VOTE_RESPONSE, REQUEST_VOTE,
+    APPEND_RESPONSE, READ_INDEX, REQUEST_PRE_VOTE, REQUEST_PRE_VOTE_RESPONSE, REQUEST_VOTE,
     REQUEST_VOTE_RESPONSE, RaftPeek,
 };
 use crate::rng::mix;
@@ -215,7 +215,9 @@ impl Consensus {
         message: &RaftPeek,
         own: &Holdings,
     ) -> Result<(), Violation> {
-        Violation::unless(message.from == member, "message-honest", || {
+        // A read that is passed on keeps the name of whoever asked.
+        let honest = message.from == member || message.kind == READ_INDEX;
+        Violation::unless(honest, "message-honest", || {
             format!("member {member} sends as {}: {message:?}", message.from)
         })?;
         // Whether somebody would get votes is asked and answered for a term that nobody is in yet.

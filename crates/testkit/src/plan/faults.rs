@@ -110,8 +110,14 @@ fn crash(stream: &mut Stream, members: usize) -> Option<Fault> {
 }
 
 fn crash_at(stream: &mut Stream, members: usize) -> Option<Fault> {
-    let step = Step::ALL[stream.place(Step::ALL.len())];
-    Some(Fault::CrashAt { target: target(stream, members), step, down: down(stream) })
+    // Few members ever receive a snapshot, and none that leads.
+    let (step, target) = if stream.chance(MILLION / 3) {
+        let step = STEPS_OF_SNAPSHOTS[stream.place(STEPS_OF_SNAPSHOTS.len())];
+        (step, Target::Member(stream.place(members)))
+    } else {
+        (Step::ALL[stream.place(Step::ALL.len())], target(stream, members))
+    };
+    Some(Fault::CrashAt { target, step, down: down(stream) })
 }
 
 fn crash_all(stream: &mut Stream, members: usize) -> Option<Fault> {
@@ -220,6 +226,9 @@ fn slow(stream: &mut Stream, members: usize) -> Option<Fault> {
 fn transfer(stream: &mut Stream, members: usize) -> Option<Fault> {
     Some(Fault::TransferLeader { asked: stream.place(members), to: stream.place(members) })
 }
+
+const STEPS_OF_SNAPSHOTS: [Step; 4] =
+    [Step::Staging, Step::Staged, Step::Installing, Step::Installed];
 
 /// About how long a class waits between two faults when it is low.
 const GAP_LOW: Duration = Duration::from_secs(5);

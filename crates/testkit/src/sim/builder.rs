@@ -47,7 +47,8 @@ use crate::plan::Faults;
 ///     .check(check::all())
 ///     .check_end(|_, db| {
 ///         for actor in 0..2 {
-///             ensure!(db.get(format!("actor/{actor}")).wait()?.is_some(), "actor {actor} is lost");
+///             let found = db.get(format!("actor/{actor}")).wait()?;
+///             ensure!(found.is_some(), "actor {actor} is lost");
 ///         }
 ///         Ok(())
 ///     })
