@@ -62,6 +62,8 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 ///
 /// As for [`run_seed`]; also a plan that [`Plan::validate`] refuses, by the name of `plan`.
 pub fn run_plan(plan: &Plan, options: &Options) -> Result<Report, Box<Failure>> {
+    #[cfg(feature = "mutants")]
+    let _selected = options.mutant.map(quorate_types::mutants::select);
     run_world(plan, options, None)
 }
 
@@ -76,6 +78,9 @@ pub(crate) fn run_script(
         let (seed, lines) = (plan.seed, Vec::new());
         Box::new(Failure { seed, violation, at, lines, timeline })
     };
+    // Before the actors' threads start, which inherit it.
+    #[cfg(feature = "mutants")]
+    let _selected = options.mutant.map(quorate_types::mutants::select);
     let cast = match Cast::start(script, plan.members, plan.seed) {
         Ok(cast) => cast,
         Err(error) => {
@@ -105,8 +110,6 @@ fn run_world(plan: &Plan, options: &Options, cast: Option<Cast>) -> Result<Repor
         let (seed, at, lines) = (plan.seed, Instant::ZERO, Vec::new());
         return Err(Box::new(Failure { seed, violation, at, lines, timeline: None }));
     }
-    #[cfg(feature = "mutants")]
-    let _selected = options.mutant.map(quorate_types::mutants::select);
     let mut world = World::new(plan, options.sabotage, options.lines_max);
     if let Some(cast) = cast {
         world = world.with_cast(cast);

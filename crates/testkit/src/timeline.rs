@@ -15,6 +15,7 @@ use crate::violation::Violation;
 use quorate_types::Instant;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::calls::describe_record;
 pub(crate) use self::recorder::Recorder;
 
 /// What happened in a run. All times are nanoseconds of virtual time since its beginning.

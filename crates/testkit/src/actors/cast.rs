@@ -55,7 +55,11 @@ impl Cast {
             };
             let (stage, ended) = (cast.stage.clone(), cast.ended.clone());
             let notebook = cast.notebook.clone();
+            #[cfg(feature = "mutants")]
+            let inherited = quorate_types::mutants::inherit();
             let body = move || {
+                #[cfg(feature = "mutants")]
+                let _entered = inherited.map(|inherited| inherited.enter());
                 let actor = Actor::new(Arc::new(scene), notebook, number, nodes, seed);
                 let how = if stage.enter(place) { play(&part, &actor) } else { Ended::Unfinished };
                 ended.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(how);

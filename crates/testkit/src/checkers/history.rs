@@ -16,6 +16,7 @@ use quorate_types::Instant;
 use super::applied::AppliedLog;
 use super::model::{check_command, check_range, check_txn};
 use crate::effect::{Answer, Found};
+use crate::timeline::describe_record;
 use crate::violation::Violation;
 
 /// One call of a client and how it ended.
@@ -104,7 +105,7 @@ fn check_shape(record: &Record) -> Result<(), Violation> {
         _ => Ok(()),
     };
     Violation::unless(expected == told, "refusal", || {
-        format!("{expected:?} was expected of the shape of this call: {record:?}")
+        format!("expected of its shape {expected:?}: {}", describe_record(record))
     })
 }
 

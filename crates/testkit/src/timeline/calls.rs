@@ -8,8 +8,18 @@ use quorate_kv_api::{
 use quorate_mvcc::Response;
 
 use super::{Outcome, words};
-use crate::checkers::history::{Call, Ending};
+use crate::checkers::history::{Call, Ending, Record};
 use crate::effect::Found;
+
+/// A call and how it ended.
+pub(crate) fn describe_record(record: &Record) -> String {
+    let (call, member, called) = (describe_call(&record.call), record.member + 1, record.called);
+    let end = match &record.ended {
+        Some((at, ending)) => format!("ended at {at:?}: {}", describe_ending(ending).1),
+        None => "without an end".to_owned(),
+    };
+    format!("{call}, called at {called:?} on member {member}, {end}")
+}
 
 /// What is asked for.
 pub(super) fn describe_call(call: &Call) -> String {

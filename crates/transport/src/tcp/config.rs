@@ -61,8 +61,9 @@ pub struct TcpConfig {
     /// How long such a connection may be silent before it counts as broken. Default 15 s, from
     /// twice `keep_alive_interval` (of every peer) to 30 min.
     pub idle_timeout: Duration,
-    /// How long a bulk stream may stand still in the middle, for either end. Default 60 s, from 1
-    /// ms to 1 h.
+    /// How long a bulk stream may stand still in the middle, for either end. A member receives one
+    /// at a time, so one that stands still keeps others from coming. Default 10 s, from 1 ms to 1
+    /// h.
     pub bulk_idle_timeout: Duration,
     /// How long `finish` waits for the receiver, which may still have to install what it got.
     /// Default 10 min, from 1 ms to 24 h.
@@ -91,7 +92,7 @@ impl TcpConfig {
             write_timeout: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
-            bulk_idle_timeout: Duration::from_secs(60),
+            bulk_idle_timeout: Duration::from_secs(10),
             bulk_answer_timeout: Duration::from_secs(600),
             seed: 0,
         }

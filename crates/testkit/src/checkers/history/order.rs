@@ -7,6 +7,7 @@ use quorate_types::Instant;
 use crate::checkers::applied::AppliedLog;
 use crate::checkers::history::{Call, Ending, Record};
 use crate::effect::{Found, revision_of, revision_of_refusal};
+use crate::timeline::describe_record;
 use crate::violation::Violation;
 
 /// How a revision that was told must stand to those told before the call.
@@ -79,8 +80,10 @@ pub(super) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Viol
             Demand::Nothing => true,
         };
         if !fine {
-            let detail =
-                format!("revision {before} had been told to somebody before this call: {record:?}");
+            let detail = format!(
+                "revision {before} had been told to somebody before this call: {}",
+                describe_record(record)
+            );
             let violation = Violation::new("real-time-order", detail).about(place);
             return Err(teller.into_iter().fold(violation, Violation::about));
         }
@@ -105,7 +108,10 @@ pub(super) fn check_members(history: &[Record]) -> Result<(), Violation> {
         let Record { member, life, .. } = history[place];
         let last = last.entry((member, life)).or_insert(revision);
         Violation::unless(revision >= *last, "member-order", || {
-            format!("the member had told revision {last} before: {:?}", history[place])
+            format!(
+                "the member had told revision {last} before: {}",
+                describe_record(&history[place])
+            )
         })
         .map_err(|violation| violation.about(place))?;
         *last = revision;

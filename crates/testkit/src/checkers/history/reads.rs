@@ -6,6 +6,7 @@ use crate::checkers::history::order::head;
 use crate::checkers::history::{Call, Ending, Record};
 use crate::checkers::model::Model;
 use crate::effect::Found;
+use crate::timeline::describe_record;
 use crate::violation::Violation;
 
 /// Checks the content of every read, with all fields of its response.
@@ -28,7 +29,7 @@ fn check_read(
     if let Some(revision) = told {
         let exists = revision >= 1 && revision <= model.revision();
         Violation::unless(exists, "read-revision", || {
-            format!("revision {revision} does not exist: {record:?}")
+            format!("revision {revision} does not exist: {}", describe_record(record))
         })?;
     }
     // Whoever was told no revision was told what is the same at all of them.
@@ -41,7 +42,7 @@ fn check_read(
         },
         Call::Hash(revision) => model.hash(*revision, head).map(Found::Hash),
         Call::Write(_) => {
-            let detail = format!("a write was answered as a read: {record:?}");
+            let detail = format!("a write was answered as a read: {}", describe_record(record));
             return Err(Violation::new("read-replay", detail));
         }
     };
@@ -50,7 +51,7 @@ fn check_read(
         _ => "read-replay",
     };
     Violation::unless(expected == *result, checker, || {
-        format!("the read {record:?} should have found {expected:?}")
+        format!("should have found {expected:?}: {}", describe_record(record))
     })
 }
 
@@ -65,6 +66,6 @@ fn check_txn_refused(record: &Record, txn: &TxnRequest, cause: &KvError) -> Resu
         _ => false,
     });
     Violation::unless(fits, "read-replay", || {
-        format!("the transaction should not have been refused: {record:?}")
+        format!("should not have been refused: {}", describe_record(record))
     })
 }

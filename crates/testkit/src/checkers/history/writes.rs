@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::checkers::applied::AppliedLog;
 use crate::checkers::history::{Call, Ending, Record};
 use crate::effect::Answer;
+use crate::timeline::describe_record;
 use crate::violation::Violation;
 
 /// Calls with the same bytes that were not answered, and what was applied of them.
@@ -34,7 +35,11 @@ pub(super) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Viol
                     .map_err(|violation| violation.about(number))?;
                 let claimed_before = std::mem::replace(&mut claimed[place], true);
                 Violation::unless(!claimed_before, "answer-true", || {
-                    format!("two calls were answered as {:?}: {record:?}", answer.id)
+                    format!(
+                        "two calls were answered as {:?}: {}",
+                        answer.id,
+                        describe_record(record)
+                    )
                 })?;
             }
             Some(Ending::Failed | Ending::Refused(_)) => {
