@@ -249,7 +249,7 @@ fn delay(network: &Network, slow: bool, noise: &mut Stream) -> Duration {
 }
 
 /// Well beyond every election timeout.
-const SLOW_MAX: Duration = Duration::from_secs(6);
+pub(crate) const SLOW_MAX: Duration = Duration::from_secs(6);
 
 /// How long a new connection takes at most.
 const RECONNECT_MAX: Duration = Duration::from_millis(50);

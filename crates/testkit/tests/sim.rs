@@ -193,8 +193,8 @@ fn an_election_during_the_installation_of_a_snapshot() {
 /// Seeds that once alarmed though no promise was broken. They were found when seeds stood for other
 /// plans: entries lost before anybody saw them, a purge written out of turn, a disk slow beyond the
 /// time to recover, appends held back, a purge overtaken by a snapshot, an answer overtaken by a
-/// newer leader. Renewed since: a snapshot stream whose sender stands still, and late messages of a
-/// leader that is away.
+/// newer leader. Renewed since: a snapshot stream whose sender stands still, late messages of a
+/// leader that is away, and late messages of a leader's earlier life.
 #[test]
 fn seeds_that_once_raised_false_alarms() {
     for seed in [19, 112, 201, 404, 432, 561, 8_114, 18_570, 48_529] {
@@ -202,4 +202,5 @@ fn seeds_that_once_raised_false_alarms() {
             panic!("{failure}");
         }
     }
+    check_plan(include_str!("plans/late_heartbeats_of_an_earlier_life.json"));
 }

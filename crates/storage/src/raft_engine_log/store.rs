@@ -417,9 +417,17 @@ fn translate(action: &'static str, path: &Path, error: raft_engine::Error) -> St
         Error::Corruption(_) | Error::Codec(_) | Error::Protobuf(_) => {
             corrupt(path, error.to_string())
         }
+        // A process that another thread just starts holds copies of all open files, and with them
+        // a lock that was given up, until it runs its own program.
+        Error::Other(cause) if cause.to_string().contains(LOCK_FAILURE) => {
+            StorageError::Locked { path: path.into() }
+        }
         other => StorageError::io(action, path, std::io::Error::other(other.to_string())),
     }
 }
+
+/// What raft-engine 0.4.2 says when its own lock is held (`file_pipe_log/pipe_builder.rs`).
+const LOCK_FAILURE: &str = "Failed to lock file";
 
 /// Our own lock file: raft-engine takes its own only after the files were checked.
 const LOCK_NAME: &str = "OWNER-LOCK";

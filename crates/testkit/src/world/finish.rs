@@ -11,6 +11,7 @@ use super::World;
 use crate::checkers::history::{self, Call, Ending};
 use crate::counts::FaultKind;
 use crate::member::Ticket;
+use crate::network::SLOW_MAX;
 use crate::plan::{CutMode, Work};
 use crate::queue::Event;
 use crate::rng::{MILLION, Purpose, Stream};
@@ -324,9 +325,10 @@ const CALLS_AT_ONCE: usize = 4;
 /// none, up to two more until votes that were split are asked for again.
 const ELECTION_TIMEOUTS: u32 = 5;
 
-/// How long work of before takes at most that was under way when the faults ended: a thread of a
-/// slow member that is in the middle of its longest piece of work, and another one after it.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(4);
+/// How long it takes at most until all is over that was under way when the faults ended: work of
+/// the slow threads of a slow member, and messages, among them late ones of a leader's earlier
+/// life, which keep followers from asking for votes.
+const UNDER_WAY_MAX: Duration = SLOW_MAX.saturating_add(Duration::from_millis(500));
 
 /// How long it takes at most until clients are served and everybody caught up. Longer than two
 /// timeouts of a call, because some get no answer: one that a snapshot brought to its own member,
