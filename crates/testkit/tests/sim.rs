@@ -194,10 +194,11 @@ fn an_election_during_the_installation_of_a_snapshot() {
 /// plans: entries lost before anybody saw them, a purge written out of turn, a disk slow beyond the
 /// time to recover, appends held back, a purge overtaken by a snapshot, an answer overtaken by a
 /// newer leader. Renewed since: a snapshot stream whose sender stands still, late messages of a
-/// leader that is away, and late messages of a leader's earlier life.
+/// leader that is away, late messages of a leader's earlier life, and a leader whose votes came
+/// late.
 #[test]
 fn seeds_that_once_raised_false_alarms() {
-    for seed in [19, 112, 201, 404, 432, 561, 8_114, 18_570, 48_529] {
+    for seed in [19, 112, 201, 404, 432, 561, 8_114, 18_570, 48_529, 2_006_456] {
         if let Err(failure) = run_seed(seed, &Options::default()) {
             panic!("{failure}");
         }

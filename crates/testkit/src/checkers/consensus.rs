@@ -43,6 +43,9 @@ pub(crate) struct Consensus {
     entries: BTreeMap<(u64, u64), (u64, u64)>,
     /// The term of each committed entry, from index 1.
     committed: Vec<u64>,
+    /// For each of them the term of the member that was the first to know: it was committed in that
+    /// term or before. Never falls.
+    known_in: Vec<u64>,
 }
 
 /// The last things seen of one life of a member.
@@ -101,7 +104,7 @@ impl Consensus {
             Violation::unless(!leads || !led || own_term, "commit-own-term", || {
                 format!("leader {member} of term {term} commits {commit} of an earlier term")
             })?;
-            self.commits(member, commit, own, holdings)?;
+            self.commits((member, term), commit, own, holdings)?;
         }
         *last = LastSeen { term, commit, applied, leads, log_start: probe.log_start.index.get() };
         Ok(())
@@ -112,7 +115,9 @@ impl Consensus {
         Violation::unless(leader == member, "one-leader", || {
             format!("members {leader} and {member} both lead in term {term}")
         })?;
-        let commit = self.commit();
+        // Votes that come late can make a leader of a term that is over, and it may lack what was
+        // committed since.
+        let commit = self.known_in.partition_point(|known_in| *known_in < term) as u64;
         let Some(committed_term) = self.committed_term(commit) else { return Ok(()) };
         Violation::unless(own.issued.holds(commit, committed_term), "leader-complete", || {
             format!("leader {member} of term {term} lacks committed entry {commit}")
@@ -148,7 +153,7 @@ impl Consensus {
 
     fn commits(
         &mut self,
-        member: u64,
+        (member, observed_in): (u64, u64),
         commit: u64,
         own: &Holdings,
         holdings: &[Holdings],
@@ -170,6 +175,8 @@ impl Consensus {
         }
         for index in known + 1..=commit {
             self.committed.push(own.issued.term_at(index).ok_or_else(missing)?);
+            let before = self.known_in.last().copied().unwrap_or(0);
+            self.known_in.push(before.max(observed_in));
         }
         let term = own.issued.term_at(commit).ok_or_else(missing)?;
         check_quorum("commit-durable", commit, term, holdings)

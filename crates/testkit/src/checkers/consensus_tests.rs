@@ -150,6 +150,21 @@ fn a_leader_without_a_committed_entry_is_found() {
 }
 
 #[test]
+fn a_leader_whose_votes_came_late_may_lack_what_was_committed_since() {
+    let mut consensus = voted_for(1, 5);
+    let mut holdings = vec![holding(&[1, 5], 2); 3];
+    let leader = probe(5, Role::Leader, 2, 0);
+    consensus.look(1, &leader, &mut LastSeen::default(), &holdings).expect("all is well");
+    holdings[2] = holding(&[1], 1);
+    for (term, expected) in [(4, None), (6, Some("leader-complete"))] {
+        votes(&mut consensus, 3, term);
+        let late = probe(term, Role::Leader, 0, 0);
+        let result = consensus.look(3, &late, &mut LastSeen::default(), &holdings);
+        assert_eq!(found(result), expected);
+    }
+}
+
+#[test]
 fn logs_that_differ_below_an_equal_entry_are_found() {
     let check = |first: LogBatch, second: LogBatch, before: &[u64]| {
         let mut consensus = Consensus::default();
