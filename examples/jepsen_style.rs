@@ -52,12 +52,12 @@ fn every_job_is_done_exactly_once(bug: bool) -> Sim {
             ensure!(jobs.iter().all(|job| job.value == "done"), "a job was lost");
             Ok(())
         })
-        .export("target/quorate")
 }
 
 fn main() -> ExitCode {
     let bug = std::env::args().any(|argument| argument == "--bug");
-    match every_job_is_done_exactly_once(bug).try_run() {
+    // Plan, timeline and history of what is found are written there.
+    match every_job_is_done_exactly_once(bug).export("target/quorate").try_run() {
         Ok(summary) => {
             println!("{summary}");
             ExitCode::SUCCESS

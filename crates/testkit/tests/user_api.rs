@@ -75,6 +75,7 @@ fn wrong_code_is_found_made_small_and_written_to_files() {
     assert_eq!(Plan::from_json(&read("plan-full.json")).as_ref(), Ok(&found.full_plan));
     assert!(read("timeline.html").contains("<html") && read("timeline.txt").contains("user-check"));
     assert!(read("history.jsonl").lines().count() > 20 && read("history.edn").contains(":invoke"));
+    assert!(read("history.log").contains("jepsen.util"));
 }
 
 #[test]
@@ -84,10 +85,10 @@ fn a_folder_that_cannot_be_written_does_not_hide_what_was_found() {
     assert!(found.to_string().contains("jobs were done twice"), "{found}");
 }
 
-/// Cuts the leader off, again and again.
-struct IsolateLeaders;
+/// The leader loses its power, again and again.
+struct KillLeaders;
 
-impl Nemesis for IsolateLeaders {
+impl Nemesis for KillLeaders {
     fn faults(&self, shape: &Shape, stream: &mut Stream) -> Vec<TimedFault> {
         let mut at = Instant::ZERO;
         let mut faults = Vec::new();
@@ -105,7 +106,7 @@ fn faults_of_ones_own_come_on_top() {
     let summary = jobs(false)
         .nodes(3)
         .faults(Faults::none())
-        .nemesis(IsolateLeaders)
+        .nemesis(KillLeaders)
         .seeds(0..3)
         .actors(1, |me| {
             while !me.faults_over() {
@@ -120,7 +121,7 @@ fn faults_of_ones_own_come_on_top() {
 #[test]
 fn the_same_test_runs_on_live_members() {
     let live = || jobs(false).run_for(secs(2)).nodes(3).seeds(0..2).real(Live::in_memory());
-    let summary = live().nemesis(IsolateLeaders).run();
+    let summary = live().nemesis(KillLeaders).run();
     assert!(summary.faults > 0 && summary.seeds == 2, "{summary}");
     let found = jobs(true).run_for(secs(1)).nodes(3).real(Live::in_memory()).try_run();
     let found = found.expect_err("the bug is found");

@@ -243,5 +243,6 @@ fn write_files(
     }
     let calls = export::history(history);
     write("history.jsonl", calls.to_json_lines())?;
-    write("history.edn", calls.to_edn())
+    write("history.edn", calls.to_edn())?;
+    write("history.log", calls.to_log())
 }
