@@ -122,6 +122,12 @@ impl<'a> Parser<'a> {
         Self { rest: text, line, column: 1, depth: 0 }
     }
 
+    /// A parser of the end of a line.
+    pub(super) fn of_end(whole: &str, end: &'a str, line: usize) -> Self {
+        let column = 1 + whole.chars().count().saturating_sub(end.chars().count());
+        Self { column, ..Self::new(end, line) }
+    }
+
     /// The line of the next value.
     pub(super) fn line_of_next(&mut self) -> Result<usize, HistoryError> {
         self.skip_blanks()?;

@@ -64,7 +64,7 @@ pub(super) fn read(text: &str) -> Result<History, HistoryError> {
         }
         // Other parts of Jepsen write to the same log.
         let Some((_, event)) = text.split_once(&format!("{LOGGER} - ")) else { continue };
-        if let Some(event) = event_of(event, history.next_index(), line)? {
+        if let Some(event) = event_of(text, event, history.next_index(), line)? {
             history.push_read(event, line);
         }
     }
@@ -72,25 +72,31 @@ pub(super) fn read(text: &str) -> Result<History, HistoryError> {
 }
 
 /// The event that a line tells; nothing if it is none of a client, but of Jepsen's nemesis.
-fn event_of(text: &str, next: u64, line: usize) -> Result<Option<HistoryEvent>, HistoryError> {
+fn event_of(
+    whole: &str,
+    text: &str,
+    next: u64,
+    line: usize,
+) -> Result<Option<HistoryEvent>, HistoryError> {
     let wrong = |name, found: &str| {
         let found = Some(found.to_owned()).filter(|found| !found.is_empty());
         HistoryError::new(line, Problem::Field { name, found })
     };
-    let mut columns = text.splitn(4, '\t').map(str::trim);
-    let mut column = || columns.next().unwrap_or_default();
-    let (process, kind, function, rest) = (column(), column(), column(), column());
+    // Tabs stand between the columns as Jepsen prints them, and spaces once somebody copied them.
+    let (process, rest) = first_word(text);
+    let (kind, rest) = first_word(rest);
+    let mut parser = Parser::of_end(whole, rest, line);
     if process.starts_with(':') {
         return Ok(None);
     }
     let process = process.parse().map_err(|_| wrong("process", process))?;
     let named = kind.strip_prefix(':').and_then(Kind::named);
     let kind = named.ok_or_else(|| wrong("type", kind))?;
-    let function = match Parser::new(function, line).value()? {
+    let function = match parser.value()? {
         Some(name @ (Edn::Keyword(_) | Edn::Text(_))) => name.name(),
-        _ => return Err(wrong("f", function)),
+        Some(other) => return Err(wrong("f", &other.words())),
+        None => return Err(wrong("f", "")),
     };
-    let mut parser = Parser::new(rest, line);
     let value = parser.value()?.ok_or_else(|| wrong("value", ""))?.to_json();
     let mut event =
         HistoryEvent { index: next, ..HistoryEvent::new(process, kind, function, value) };
@@ -113,6 +119,12 @@ fn event_of(text: &str, next: u64, line: usize) -> Result<Option<HistoryEvent>, 
         None => Ok(Some(event)),
         Some(_) => Err(parser.syntax("something follows the end of the event")),
     }
+}
+
+/// The first word of a text, and what comes behind it.
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
 }
 
 /// The part of Jepsen that prints events.

@@ -123,3 +123,12 @@ fn a_file_that_is_not_there_gives_two() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("no-such-file: "));
 }
+
+#[test]
+fn columns_of_a_log_may_have_spaces_between_them() {
+    let spaces = BAD.replace('\t', " ");
+    assert_eq!(check(&spaces, &["--model", "register"]), check(BAD, &["--model", "register"]));
+    let good = spaces.replace(":ok :read 3", ":ok :read 2");
+    let (status, said) = check(&good, &["--model", "register"]);
+    assert_eq!(status, 0, "{said}");
+}

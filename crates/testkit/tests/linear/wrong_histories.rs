@@ -85,9 +85,9 @@ fn broken_logs() {
     refused(&cut(25), "line 1: the field `type` cannot be :in");
     refused(&cut(30), "line 1: the field `f` is missing");
     refused(&cut(35), "line 1: the field `value` is missing");
-    refused("INFO  jepsen.util - 0\t:ok\t:read\t[1", "line 1, column 3: `]` is missing");
+    refused("INFO  jepsen.util - 0\t:ok\t:read\t[1", "line 1, column 35: `]` is missing");
     let more = "INFO  jepsen.util - 0\t:ok\t:read\t1\t2\t3";
-    refused(more, "line 1, column 6: something follows the end of the event");
+    refused(more, "line 1, column 38: something follows the end of the event");
     let time = "INFO  jepsen.util - 0\t:ok\t:read\t1\t{:time :x}";
     refused(time, "line 1: the field `time` cannot be \":x\"");
 }
