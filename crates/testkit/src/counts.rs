@@ -26,6 +26,8 @@ pub enum FaultKind {
     Misreport,
     /// A message of an earlier life of its sender or receiver arrived.
     StaleMessage,
+    /// A message of a moment ago arrived once more.
+    MessageReplayed,
     /// A message was lost on a link that is cut.
     MessageCut,
     /// A message to a paused member was given up.
@@ -134,7 +136,7 @@ pub enum FaultKind {
     Outsider,
 }
 
-const NAMES: [(FaultKind, &str); 63] = [
+const NAMES: [(FaultKind, &str); 64] = [
     (FaultKind::MessageLost, "messages lost"),
     (FaultKind::MessageDoubled, "messages doubled"),
     (FaultKind::CopyLate, "late copies"),
@@ -145,6 +147,7 @@ const NAMES: [(FaultKind, &str); 63] = [
     (FaultKind::FrameDamaged, "damaged frames"),
     (FaultKind::Misreport, "misreported messages"),
     (FaultKind::StaleMessage, "messages of earlier lives"),
+    (FaultKind::MessageReplayed, "replayed messages"),
     (FaultKind::MessageCut, "messages cut off"),
     (FaultKind::MessageGivenUp, "messages to paused members given up"),
     (FaultKind::MessageHeld, "messages held back"),

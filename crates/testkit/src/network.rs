@@ -36,6 +36,8 @@ struct Link {
     closed: Instant,
     /// Copies that arrive once an end of the link was restarted.
     stale: VecDeque<Bytes>,
+    /// What it carried lately, with the time when that was sent.
+    recent: VecDeque<(Instant, Bytes)>,
     /// Whether its faults are over.
     healed: bool,
 }
@@ -92,7 +94,19 @@ impl Links {
             let delay = noise.duration(network.delay_min, network.delay_min * 4);
             return Fate { arrivals: [Some(now + delay), None], noticed: false };
         }
+        link.keep_recent(now, bytes);
         link.disturb(network, noise, bytes, now, counts)
+    }
+
+    /// What others sent to a member since then, link by link and in order: sender and message.
+    pub(crate) fn recent(&self, to: usize, since: Instant) -> Vec<(usize, Bytes)> {
+        let mut recent = Vec::new();
+        for from in 0..self.members {
+            let link = &self.links[from * self.members + to];
+            let late = link.recent.iter().filter(|(sent, _)| *sent >= since);
+            recent.extend(late.map(|(_, bytes)| (from, bytes.clone())));
+        }
+        recent
     }
 
     /// Whether a link carries nothing.
@@ -229,6 +243,13 @@ impl Link {
         Some(begins - now)
     }
 
+    fn keep_recent(&mut self, now: Instant, bytes: &Bytes) {
+        if self.recent.len() >= RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, bytes.clone()));
+    }
+
     fn keep_stale(&mut self, bytes: &Bytes) {
         if self.stale.len() >= STALE_MAX {
             self.stale.pop_front();
@@ -247,6 +268,9 @@ fn delay(network: &Network, slow: bool, noise: &mut Stream) -> Duration {
         DelayShape::Exponential => first + noise.exponential((last - first) / 8).min(last),
     }
 }
+
+/// How many messages of a link can arrive once more at a time.
+const RECENT_MAX: usize = 64;
 
 /// Well beyond every election timeout.
 pub(crate) const SLOW_MAX: Duration = Duration::from_secs(6);

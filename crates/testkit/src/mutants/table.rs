@@ -21,7 +21,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M21, S, "etcd #14890, jetcd", "raft-node/src/core/proposals.rs"),
     row(Mutant::M22, S, "etcd #14891", "raft-node/src/core/proposals.rs"),
     row(Mutant::M23, S, "etcd 0.4, consul, dqlite #258", "raft-node/src/core/requests.rs"),
-    row(Mutant::M24, S, "consul", "raft-node/src/core/mod.rs"),
+    row(Mutant::M24, M, "consul", "raft-node/src/core/mod.rs"),
     row(Mutant::M25, M, "redis-raft #18, #19", "raft-node/src/core/requests.rs"),
     row(Mutant::M26, S, "redis-raft #14", "raft-node/src/core/ready.rs"),
     row(Mutant::M27a, M, "redis-raft #28, #43", "raft-node/src/recovery.rs"),

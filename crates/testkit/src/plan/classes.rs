@@ -78,6 +78,8 @@ pub enum FaultClass {
     Transfers,
     /// Limits are so small that they are always met.
     TinyLimits,
+    /// What was sent to a member lately arrives once more.
+    Replays,
 }
 
 /// How strong a class of faults is in one run.
@@ -112,7 +114,7 @@ pub struct Faults {
 
 impl FaultClass {
     /// All of them with their names, in the order of their declaration.
-    const NAMES: [(Self, &'static str); 31] = [
+    const NAMES: [(Self, &'static str); 32] = [
         (Self::Delay, "delay"),
         (Self::Loss, "loss"),
         (Self::Duplicates, "duplicates"),
@@ -144,6 +146,7 @@ impl FaultClass {
         (Self::ClockPhases, "clock-phases"),
         (Self::Transfers, "transfers"),
         (Self::TinyLimits, "tiny-limits"),
+        (Self::Replays, "replays"),
     ];
 
     /// All classes.

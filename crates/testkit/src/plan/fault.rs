@@ -186,6 +186,14 @@ pub enum Fault {
         #[serde(with = "json::span")]
         lasting: Duration,
     },
+    /// The network delivers to a member once more what others sent to it lately, in order.
+    Replay {
+        /// Who.
+        target: Target,
+        /// How far back.
+        #[serde(with = "json::span")]
+        within: Duration,
+    },
     /// An operation of a member's disk fails; the member must stop itself. What it wrote and did
     /// not sync may be there afterwards or not.
     DiskFailure {

@@ -41,7 +41,7 @@ pub(super) fn fault_timeline(
 type Draw = fn(&mut Stream, usize) -> Option<Fault>;
 
 /// Classes that are made of faults at certain times; the others are noise.
-const CLASSES: [(FaultClass, Draw); 16] = [
+const CLASSES: [(FaultClass, Draw); 17] = [
     (FaultClass::Cuts, cut),
     (FaultClass::Partitions, partition),
     (FaultClass::PartialPartitions, partial_partition),
@@ -58,6 +58,7 @@ const CLASSES: [(FaultClass, Draw); 16] = [
     (FaultClass::ReadFailures, read_failure),
     (FaultClass::Stalls, stall),
     (FaultClass::Transfers, transfer),
+    (FaultClass::Replays, replay),
 ];
 
 fn target(stream: &mut Stream, members: usize) -> Target {
@@ -109,6 +110,11 @@ fn crash(stream: &mut Stream, members: usize) -> Option<Fault> {
     Some(Fault::Crash { target: target(stream, members), down: down(stream) })
 }
 
+fn replay(stream: &mut Stream, members: usize) -> Option<Fault> {
+    let within = stream.duration(Duration::from_millis(50), Duration::from_secs(2));
+    Some(Fault::Replay { target: target(stream, members), within })
+}
+
 fn crash_at(stream: &mut Stream, members: usize) -> Option<Fault> {
     // Few members ever receive a snapshot, and none that leads.
     let (step, target) = if stream.chance(MILLION / 3) {
@@ -153,8 +159,14 @@ fn cut(stream: &mut Stream, members: usize) -> Option<Fault> {
 
 fn partition(stream: &mut Stream, members: usize) -> Option<Fault> {
     let (lasting, mode) = (lasting(stream), mode(stream));
-    if stream.chance(MILLION / 2) {
-        return Some(Fault::Isolate { target: target(stream, members), lasting, mode });
+    match stream.below(4) {
+        // A leader that does not know that it was deposed is the most telling of all.
+        0 | 1 => return Some(Fault::Isolate { target: Target::Leader, lasting, mode }),
+        2 => {
+            let target = Target::Member(stream.place(members));
+            return Some(Fault::Isolate { target, lasting, mode });
+        }
+        _ => {}
     }
     Some(Fault::Split { group: group(stream, members)?, lasting, mode })
 }

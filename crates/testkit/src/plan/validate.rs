@@ -89,6 +89,10 @@ impl Plan {
                 self.target(name("target"), *target)?;
                 long("lasting", *lasting)
             }
+            Fault::Replay { target, within } => {
+                self.target(name("target"), *target)?;
+                long("within", *within)
+            }
             Fault::SlowReceiver { target, delay, lasting } => {
                 self.target(name("target"), *target)?;
                 long("delay", *delay)?;

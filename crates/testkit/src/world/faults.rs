@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use quorate_raft_node::core::Input;
+use quorate_types::Instant;
 
 use super::World;
 use crate::counts::FaultKind;
 use crate::plan::{CutLinks, CutMode, DiskOperation, Fault, Step};
 use crate::queue::Event;
-use crate::rng::{MILLION, Purpose, Stream};
+use crate::rng::{MILLION, Purpose, Stream, nanos};
 use crate::violation::Violation;
 
 /// What a fault that lasts takes back at its end.
@@ -55,6 +56,11 @@ impl World<'_> {
                     && self.members[place].running.is_some()
                 {
                     return self.member_fault(index, fault, place);
+                }
+            }
+            Fault::Replay { target, within } => {
+                if let Some(place) = target.place(self.leader()) {
+                    self.replay(place, *within);
                 }
             }
             Fault::Swizzle { .. } => {
@@ -117,6 +123,18 @@ impl World<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Copies of what was sent to a member lately arrive, even if its links are cut by now: they
+    /// were under way.
+    fn replay(&mut self, to: usize, within: Duration) {
+        let since = Instant::from_nanos(self.now.as_nanos().saturating_sub(nanos(within)));
+        let mut at = self.now;
+        for (from, bytes) in self.links.recent(to, since) {
+            at += REPLAY_GAP;
+            self.counts.note(FaultKind::MessageReplayed);
+            self.queue.push(at, Event::Message { from, to, bytes });
+        }
     }
 
     /// Ends a fault some time later.
@@ -275,3 +293,6 @@ pub(super) fn failed_operation(cause: &str) -> Option<DiskOperation> {
     ];
     TEXTS.into_iter().find(|(text, _)| cause.contains(text)).map(|(_, operation)| operation)
 }
+
+/// The time between two messages that arrive once more.
+const REPLAY_GAP: Duration = Duration::from_micros(20);
