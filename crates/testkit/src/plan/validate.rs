@@ -122,10 +122,8 @@ impl Plan {
                 long("lasting", *lasting)
             }
             Fault::Swizzle { cuts, mends, gap, .. } => {
-                for (from, to) in cuts {
-                    self.member(name("cuts"), *from)?;
-                    self.member(name("cuts"), *to)?;
-                }
+                let mut ends = cuts.iter().flat_map(|(from, to)| [*from, *to]);
+                ends.try_for_each(|end| self.member(name("cuts"), end))?;
                 places(name("mends"), mends, cuts.len())?;
                 long("gap", *gap)
             }
