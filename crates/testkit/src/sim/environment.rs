@@ -76,6 +76,15 @@ mod tests {
     }
 
     #[test]
+    fn a_saved_plan_is_read_from_its_file() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let plan = Plan::from_seed(7, &crate::run::Options::default());
+        std::fs::write(file.path(), plan.to_json()).expect("the file can be written");
+        let path = file.path().to_str().expect("its name is text");
+        assert_eq!(parse("QUORATE_PLAN", path).map(|wishes| wishes.plan), Ok(Some(plan)));
+    }
+
+    #[test]
     fn values_that_cannot_be_used_are_named() {
         for (name, value) in [
             ("QUORATE_SEED", "x"),

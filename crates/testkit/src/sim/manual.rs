@@ -48,12 +48,14 @@ pub struct Manual<'a> {
 ///
 /// # Errors
 ///
-/// The promise that was broken, or what `body` returned.
+/// The promise that was broken, or what `body` returned; also a plan that [`Plan::validate`]
+/// refuses, by the name of `plan`.
 pub fn manual<T>(
     plan: &Plan,
     options: &Options,
     body: impl FnOnce(&mut Manual<'_>) -> Result<T, Violation>,
 ) -> Result<T, Violation> {
+    plan.validate().map_err(|error| Violation::new("plan", error.to_string()))?;
     let mut world = World::new(plan, options.sabotage, options.lines_max);
     world.open_all()?;
     world.begin_plan();
@@ -176,5 +178,19 @@ impl Manual<'_> {
     pub fn pause(&mut self, node: usize, lasting: Duration) -> Result<(), Violation> {
         let target = Target::Member(node);
         self.world.begin_fault(&Fault::Pause { target, lasting, frozen: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_no_cluster_can_follow_is_refused() {
+        let options = Options::default();
+        let mut plan = Plan::from_seed(1, &options);
+        plan.clocks.clear();
+        let refused = manual(&plan, &options, |_| Ok(())).expect_err("it has no clocks");
+        assert_eq!(refused.checker, "plan");
     }
 }
