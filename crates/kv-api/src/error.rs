@@ -72,6 +72,58 @@ pub enum KvError {
         /// The newest revision.
         current: i64,
     },
+    /// A lease with that id exists already.
+    #[error("lease {lease} already exists")]
+    LeaseExists {
+        /// The id asked for.
+        lease: i64,
+    },
+    /// The time to live asked for is too long.
+    #[error("lease time to live of {ttl} s is too large, at most {limit} s are allowed")]
+    LeaseTtlTooLarge {
+        /// What was asked for, in seconds.
+        ttl: i64,
+        /// The longest time to live, in seconds.
+        limit: i64,
+    },
+    /// A key is longer than this member allows.
+    #[error("key of {size} bytes is too large, at most {limit} are allowed")]
+    KeyTooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The largest size allowed.
+        limit: u32,
+    },
+    /// A value is longer than this member allows.
+    #[error("value of {size} bytes is too large, at most {limit} are allowed")]
+    ValueTooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The largest size allowed.
+        limit: u32,
+    },
+    /// A watched range cannot contain any key.
+    #[error("watcher range is empty")]
+    EmptyWatchRange,
+    /// Too many watches wait on the member.
+    #[error("too many watches wait on this member, at most {limit} are allowed")]
+    TooManyWatches {
+        /// How many may wait.
+        limit: u32,
+    },
+    /// The space quota of a member is used up, and the alarm of it is raised.
+    #[error("database space exceeded")]
+    NoSpace,
+    /// The alarm is raised that members hold different content.
+    #[error("the content of the cluster's members differs")]
+    Corrupt,
+    /// A stream of a range was asked for in another order than ascending keys, or with filters by
+    /// revision.
+    #[error("a stream of a range gives keys in ascending order, without filters by revision")]
+    UnorderedStream,
+    /// The action or kind of an alarm request is none of those known.
+    #[error("invalid alarm request")]
+    InvalidAlarm,
     /// The payload of a log entry is no command that this version knows.
     #[error("malformed command")]
     MalformedCommand,
@@ -81,10 +133,10 @@ pub enum KvError {
 }
 
 impl KvError {
-    /// Whether the same request may succeed if it is simply sent again. Never: the request itself
-    /// is refused.
+    /// Whether the same request may succeed if it is simply sent again: only if there were too many
+    /// watches. Otherwise the request itself is refused, or an alarm must be cleared first.
     pub fn is_retryable(&self) -> bool {
-        false
+        matches!(self, Self::TooManyWatches { .. })
     }
 
     /// Whether the request may have taken effect all the same. Never.
@@ -111,6 +163,17 @@ impl KvError {
             Self::FutureRevision { .. } => {
                 "etcdserver: mvcc: required revision is a future revision"
             }
+            Self::LeaseExists { .. } => "etcdserver: lease already exists",
+            Self::LeaseTtlTooLarge { .. } => "etcdserver: too large lease TTL",
+            Self::KeyTooLarge { .. } | Self::ValueTooLarge { .. } => {
+                "etcdserver: request is too large"
+            }
+            Self::EmptyWatchRange => "mvcc: watcher range is empty",
+            Self::TooManyWatches { .. } => "etcdserver: too many requests",
+            Self::NoSpace => "etcdserver: mvcc: database space exceeded",
+            Self::Corrupt => "etcdserver: corrupt cluster",
+            Self::UnorderedStream => "range stream in a custom order is not supported",
+            Self::InvalidAlarm => "invalid alarm request",
             Self::MalformedCommand => "malformed command",
             Self::NotReadOnly => "transaction is not read-only",
         }
@@ -127,10 +190,19 @@ impl KvError {
             | Self::TooDeep { .. }
             | Self::DuplicateKey
             | Self::InvalidSortOption
+            | Self::InvalidAlarm
+            | Self::KeyTooLarge { .. }
+            | Self::ValueTooLarge { .. }
             | Self::RequestTooLarge { .. } => INVALID_ARGUMENT,
             Self::LeaseNotFound { .. } => NOT_FOUND,
-            Self::Compacted { .. } | Self::FutureRevision { .. } => OUT_OF_RANGE,
-            Self::MalformedCommand | Self::NotReadOnly => UNKNOWN,
+            Self::NoSpace | Self::TooManyWatches { .. } => RESOURCE_EXHAUSTED,
+            Self::LeaseExists { .. } => FAILED_PRECONDITION,
+            Self::Compacted { .. }
+            | Self::FutureRevision { .. }
+            | Self::LeaseTtlTooLarge { .. } => OUT_OF_RANGE,
+            Self::UnorderedStream => UNIMPLEMENTED,
+            Self::Corrupt => DATA_LOSS,
+            Self::EmptyWatchRange | Self::MalformedCommand | Self::NotReadOnly => UNKNOWN,
         }
     }
 }
@@ -138,4 +210,8 @@ impl KvError {
 const UNKNOWN: i32 = 2;
 const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
+const RESOURCE_EXHAUSTED: i32 = 8;
+const FAILED_PRECONDITION: i32 = 9;
 const OUT_OF_RANGE: i32 = 11;
+const UNIMPLEMENTED: i32 = 12;
+const DATA_LOSS: i32 = 15;

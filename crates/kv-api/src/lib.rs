@@ -7,12 +7,14 @@
 //! Nothing here does I/O. [`Command::validate`], [`RangeRequest::validate`] and
 //! [`TxnRequest::validate`] are the checks etcd makes before it proposes a request.
 //!
-//! Messages of compaction, watches, leases and auth have their places beside these and do not exist
-//! yet.
+//! Messages of auth have their place beside these and do not exist yet.
 
+mod alarm;
 mod command;
+mod compaction;
 mod error;
 mod key_value;
+mod lease;
 mod limits;
 mod maintenance;
 mod overlap;
@@ -20,11 +22,20 @@ mod range;
 mod span;
 mod txn;
 mod validate;
+mod watch;
 mod write;
 
+pub use alarm::{AlarmAction, AlarmMember, AlarmRequest, AlarmResponse, AlarmType};
 pub use command::{Command, CommandKind};
+pub use compaction::{CompactionRequest, CompactionResponse};
 pub use error::KvError;
 pub use key_value::{KeyValue, ResponseHeader};
+pub use lease::{
+    LeaseCheckpoint, LeaseCheckpointRequest, LeaseExpireRequest, LeaseGrantRequest,
+    LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesResponse,
+    LeaseRevokeRequest, LeaseRevokeResponse, LeaseStatus, LeaseTimeToLiveRequest,
+    LeaseTimeToLiveResponse,
+};
 pub use limits::Limits;
 pub use maintenance::{HashKvRequest, HashKvResponse};
 pub use range::{RangeRequest, RangeResponse, SortOrder, SortTarget};
@@ -33,4 +44,5 @@ pub use txn::{
     Compare, CompareResult, CompareTarget, OpRequest, OpResponse, RequestOp, ResponseOp,
     TargetUnion, TxnRequest, TxnResponse,
 };
+pub use watch::{Event, EventType};
 pub use write::{DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse};

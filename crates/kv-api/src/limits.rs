@@ -17,12 +17,23 @@ pub struct Limits {
     /// How many bytes an encoded [`Command`](crate::Command) may take. Default 1,572,864 (1.5 MiB),
     /// etcd's `--max-request-bytes`. Reads have no bound.
     pub request_bytes_max: u32,
+    /// How many bytes a key that is put may have. Default 1,572,864: no bound of its own. 0 leaves
+    /// no key.
+    pub key_bytes_max: u32,
+    /// How many bytes a value that is put may have. Default 1,572,864: no bound of its own. 0
+    /// leaves only empty values.
+    pub value_bytes_max: u32,
+    /// How many watches may wait on a member at the same time. Default 1,000,000. 0 leaves none.
+    pub watches_max: u32,
 }
 
 impl Limits {
     /// How deep transactions may be nested; the outermost counts. A decoder follows at most 100
     /// messages into each other, and each nested transaction takes two. etcd has no such bound.
     pub const TXN_DEPTH_MAX: u32 = 32;
+
+    /// The longest time to live of a lease, in seconds; etcd's bound.
+    pub const LEASE_TTL_MAX: i64 = 9_000_000_000;
 }
 
 /// Messages that a decoder of `prost` follows into each other.
@@ -33,6 +44,12 @@ const _: () = assert!(1 + 2 * (Limits::TXN_DEPTH_MAX - 1) + 2 <= DECODER_DEPTH_M
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { txn_ops_max: 128, request_bytes_max: 1_572_864 }
+        Self {
+            txn_ops_max: 128,
+            request_bytes_max: 1_572_864,
+            key_bytes_max: 1_572_864,
+            value_bytes_max: 1_572_864,
+            watches_max: 1_000_000,
+        }
     }
 }

@@ -5,8 +5,9 @@ use prost::Message;
 
 use crate::overlap::check_branch;
 use crate::{
-    Command, CommandKind, DeleteRangeRequest, KvError, Limits, OpRequest, PutRequest, RangeRequest,
-    RequestOp, SortOrder, SortTarget, TxnRequest,
+    AlarmAction, AlarmRequest, AlarmType, Command, CommandKind, DeleteRangeRequest, KvError,
+    LeaseGrantRequest, Limits, OpRequest, PutRequest, RangeRequest, RequestOp, SortOrder,
+    SortTarget, TxnRequest,
 };
 
 impl Command {
@@ -15,9 +16,11 @@ impl Command {
     /// # Errors
     ///
     /// - [`KvError::MalformedCommand`] if it is empty.
-    /// - For a put: [`KvError::EmptyKey`], [`KvError::ValueProvided`], [`KvError::LeaseProvided`].
+    /// - For a put: [`KvError::EmptyKey`], [`KvError::KeyTooLarge`], [`KvError::ValueTooLarge`],
+    ///   [`KvError::ValueProvided`], [`KvError::LeaseProvided`].
     /// - For a deletion: [`KvError::EmptyKey`].
     /// - For a transaction: those of [`TxnRequest::validate`].
+    /// - For a lease: [`KvError::LeaseTtlTooLarge`]. For an alarm: [`KvError::InvalidAlarm`].
     /// - [`KvError::RequestTooLarge`] if it takes more bytes than [`Limits::request_bytes_max`].
     ///
     /// ```
@@ -30,9 +33,18 @@ impl Command {
     pub fn validate(&self, limits: &Limits) -> Result<(), KvError> {
         match &self.kind {
             None => return Err(KvError::MalformedCommand),
-            Some(CommandKind::Put(request)) => check_put(request)?,
+            Some(CommandKind::Put(request)) => check_put(request, limits)?,
             Some(CommandKind::DeleteRange(request)) => check_delete_range(request)?,
             Some(CommandKind::Txn(request)) => request.validate(limits)?,
+            Some(CommandKind::LeaseGrant(request)) => check_grant(request)?,
+            Some(CommandKind::Alarm(request)) => check_alarm(request)?,
+            Some(
+                CommandKind::Compaction(_)
+                | CommandKind::LeaseRevoke(_)
+                | CommandKind::LeaseCheckpoint(_)
+                | CommandKind::LeaseKeepAlive(_)
+                | CommandKind::LeaseExpire(_),
+            ) => {}
         }
         let size = self.encoded_len() as u64;
         if size > u64::from(limits.request_bytes_max) {
@@ -61,17 +73,22 @@ impl TxnRequest {
     /// - [`KvError::TooManyOperations`], [`KvError::TooDeep`]: see [`Limits`].
     /// - [`KvError::EmptyKey`] for a compare or an operation without a key.
     /// - [`KvError::KeyNotFound`] for an empty operation.
-    /// - [`KvError::ValueProvided`], [`KvError::LeaseProvided`], [`KvError::InvalidSortOption`] for
-    ///   an operation.
+    /// - [`KvError::KeyTooLarge`], [`KvError::ValueTooLarge`], [`KvError::ValueProvided`],
+    ///   [`KvError::LeaseProvided`], [`KvError::InvalidSortOption`] for an operation.
     /// - [`KvError::DuplicateKey`] if one branch puts a key twice, or puts and deletes it.
     pub fn validate(&self, limits: &Limits) -> Result<(), KvError> {
-        check_txn(self, limits.txn_ops_max, Limits::TXN_DEPTH_MAX)?;
+        check_txn(self, limits, limits.txn_ops_max, Limits::TXN_DEPTH_MAX)?;
         check_branch(&self.success)?;
         check_branch(&self.failure)
     }
 }
 
-fn check_txn(txn: &TxnRequest, ops_max: u32, depth_left: u32) -> Result<(), KvError> {
+fn check_txn(
+    txn: &TxnRequest,
+    limits: &Limits,
+    ops_max: u32,
+    depth_left: u32,
+) -> Result<(), KvError> {
     if depth_left == 0 {
         return Err(KvError::TooDeep { limit: Limits::TXN_DEPTH_MAX });
     }
@@ -85,18 +102,18 @@ fn check_txn(txn: &TxnRequest, ops_max: u32, depth_left: u32) -> Result<(), KvEr
         check_key(&compare.key)?;
     }
     for op in txn.success.iter().chain(&txn.failure) {
-        check_op(op, nested_max, depth_left - 1)?;
+        check_op(op, limits, nested_max, depth_left - 1)?;
     }
     Ok(())
 }
 
-fn check_op(op: &RequestOp, ops_max: u32, depth_left: u32) -> Result<(), KvError> {
+fn check_op(op: &RequestOp, limits: &Limits, ops_max: u32, depth_left: u32) -> Result<(), KvError> {
     match &op.request {
         None => Err(KvError::KeyNotFound),
         Some(OpRequest::Range(request)) => check_range(request),
-        Some(OpRequest::Put(request)) => check_put(request),
+        Some(OpRequest::Put(request)) => check_put(request, limits),
         Some(OpRequest::DeleteRange(request)) => check_delete_range(request),
-        Some(OpRequest::Txn(request)) => check_txn(request, ops_max, depth_left),
+        Some(OpRequest::Txn(request)) => check_txn(request, limits, ops_max, depth_left),
     }
 }
 
@@ -108,8 +125,15 @@ fn check_range(request: &RangeRequest) -> Result<(), KvError> {
     Ok(())
 }
 
-fn check_put(request: &PutRequest) -> Result<(), KvError> {
+fn check_put(request: &PutRequest, limits: &Limits) -> Result<(), KvError> {
     check_key(&request.key)?;
+    let (key, value) = (request.key.len() as u64, request.value.len() as u64);
+    if key > u64::from(limits.key_bytes_max) {
+        return Err(KvError::KeyTooLarge { size: key, limit: limits.key_bytes_max });
+    }
+    if value > u64::from(limits.value_bytes_max) {
+        return Err(KvError::ValueTooLarge { size: value, limit: limits.value_bytes_max });
+    }
     if request.ignore_value && !request.value.is_empty() {
         return Err(KvError::ValueProvided);
     }
@@ -121,6 +145,20 @@ fn check_put(request: &PutRequest) -> Result<(), KvError> {
 
 fn check_delete_range(request: &DeleteRangeRequest) -> Result<(), KvError> {
     check_key(&request.key)
+}
+
+fn check_grant(request: &LeaseGrantRequest) -> Result<(), KvError> {
+    let (ttl, limit) = (request.ttl, Limits::LEASE_TTL_MAX);
+    if ttl > limit { Err(KvError::LeaseTtlTooLarge { ttl, limit }) } else { Ok(()) }
+}
+
+/// Refuses what etcd's server does not know, which would make it panic.
+fn check_alarm(request: &AlarmRequest) -> Result<(), KvError> {
+    if AlarmAction::is_valid(request.action) && AlarmType::is_valid(request.alarm) {
+        Ok(())
+    } else {
+        Err(KvError::InvalidAlarm)
+    }
 }
 
 fn check_key(key: &Bytes) -> Result<(), KvError> {

@@ -35,7 +35,7 @@ pub(crate) fn execute(
             Response::DeleteRange(execution.delete_range(request)?)
         }
         Some(CommandKind::Txn(request)) => Response::Txn(execution.txn(request)?),
-        None => return Err(KvError::MalformedCommand.into()),
+        Some(_) | None => return Err(KvError::MalformedCommand.into()),
     };
     execution.finish();
     Ok(response)

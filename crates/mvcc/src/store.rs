@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
-    Command as KvCommand, DeleteRangeResponse, KvError, PutResponse, TxnResponse,
+    AlarmResponse, Command as KvCommand, CompactionResponse, DeleteRangeResponse, KvError,
+    LeaseGrantResponse, LeaseKeepAliveResponse, LeaseRevokeResponse, PutResponse, ResponseHeader,
+    TxnResponse,
 };
 use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
 use quorate_types::{ByteSize, CommandId, LogPosition, mutant};
@@ -59,6 +61,18 @@ pub enum Response {
     DeleteRange(DeleteRangeResponse),
     /// To a transaction.
     Txn(TxnResponse),
+    /// To a compaction.
+    Compaction(CompactionResponse),
+    /// To a new lease.
+    LeaseGrant(LeaseGrantResponse),
+    /// To the revocation of a lease.
+    LeaseRevoke(LeaseRevokeResponse),
+    /// To the renewal of a lease.
+    LeaseKeepAlive(LeaseKeepAliveResponse),
+    /// To an alarm.
+    Alarm(AlarmResponse),
+    /// To what the leader proposes on its own, such as the expiry of a lease.
+    Chore(ResponseHeader),
 }
 
 /// The state machine over an engine. It has one owner; any number of [`Reader`]s read beside it.

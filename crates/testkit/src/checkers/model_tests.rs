@@ -175,7 +175,7 @@ impl Pair {
 
 #[test]
 fn the_store_answers_thousands_of_sequences_as_the_model_does() {
-    let limits = Limits { txn_ops_max: 40, request_bytes_max: 8_192 };
+    let limits = Limits { txn_ops_max: 40, request_bytes_max: 8_192, ..Limits::default() };
     let mut refused = [0; 3];
     for seed in 0..3_000 {
         let mix = Mix::draw(&mut Stream::new(seed, Purpose::Operations, 0, 0));

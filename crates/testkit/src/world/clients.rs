@@ -214,7 +214,13 @@ fn refusal(call: &Call, limits: &Limits) -> Option<KvError> {
 }
 
 /// What members permit to planned operations: less than usual, so that some exceed it.
-const PLAN_LIMITS: Limits = Limits { txn_ops_max: 40, request_bytes_max: 8_192 };
+const PLAN_LIMITS: Limits = Limits {
+    txn_ops_max: 40,
+    request_bytes_max: 8_192,
+    key_bytes_max: 1_024,
+    value_bytes_max: 8_192,
+    watches_max: 100,
+};
 
 /// More calls than can be open at once.
 const CALLS_OPEN_MAX: usize = 20_000;
