@@ -94,6 +94,17 @@ impl Reader {
         read::range(&source, &head, request)
     }
 
+    /// Answers a range without looking at keys beyond its limit, so that a large range can be read
+    /// in parts: the count is that of the keys given. For ascending keys without filters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    pub fn range_part(&self, request: &RangeRequest) -> Result<RangeResponse, RequestError> {
+        let (source, head) = self.picture()?;
+        read::range_part(&source, &head, request)
+    }
+
     /// Answers a transaction that holds nothing but ranges, from one picture of the store. Check it
     /// with [`TxnRequest::validate`] before.
     ///

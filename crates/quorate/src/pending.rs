@@ -101,6 +101,76 @@ impl<A: 'static> Pending<A> {
     }
 }
 
+impl<A: 'static> Pending<A> {
+    /// The same request followed by another one. [`Pending::wait_timeout`] of both together may
+    /// wait twice as long as it is told.
+    pub(crate) fn followed_by<T: 'static>(
+        self,
+        next: impl FnOnce(A) -> Pending<T> + Send + 'static,
+    ) -> Pending<T> {
+        Pending::waiting(Box::new(Followed::First(self, Some(next))))
+    }
+}
+
+/// A wait for an `A`, then for what is asked next.
+enum Followed<A, T, F> {
+    First(Pending<A>, Option<F>),
+    Second(Pending<T>),
+}
+
+impl<A, T, F> Followed<A, T, F>
+where
+    F: FnOnce(A) -> Pending<T>,
+{
+    /// Asks for the second; an error ends both.
+    fn go_on(&mut self, answer: Result<A, Error>) -> Result<(), Error> {
+        let Self::First(_, next) = self else { return Ok(()) };
+        let next = next.take().expect(TAKEN);
+        *self = Self::Second(next(answer?));
+        Ok(())
+    }
+}
+
+impl<A, T, F> Wait<T> for Followed<A, T, F>
+where
+    A: 'static,
+    T: 'static,
+    F: FnOnce(A) -> Pending<T> + Send,
+{
+    fn wait(self: Box<Self>) -> Result<T, Error> {
+        match *self {
+            Self::First(first, next) => next.expect(TAKEN)(first.wait()?).wait(),
+            Self::Second(second) => second.wait(),
+        }
+    }
+
+    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>> {
+        if let Self::First(first, _) = self {
+            let answer = first.wait_timeout(timeout)?;
+            if let Err(error) = self.go_on(answer) {
+                return Some(Err(error));
+            }
+        }
+        match self {
+            Self::First(..) => None,
+            Self::Second(second) => second.wait_timeout(timeout),
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        if let Self::First(first, _) = self {
+            let answer = std::task::ready!(first.poll_result(context));
+            if let Err(error) = self.go_on(answer) {
+                return Poll::Ready(Err(error));
+            }
+        }
+        match self {
+            Self::First(..) => Poll::Pending,
+            Self::Second(second) => second.poll_result(context),
+        }
+    }
+}
+
 /// A wait for an `A` that becomes something else.
 struct Then<A, F> {
     wait: Option<Box<dyn Wait<A>>>,
@@ -139,10 +209,9 @@ where
     }
 }
 
-impl<T: Unpin> Future for Pending<T> {
-    type Output = Result<T, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+impl<T> Pending<T> {
+    /// Polls as a future does.
+    pub(crate) fn poll_result(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
         if let Some(result) = self.take_ready() {
             return Poll::Ready(result);
         }
@@ -154,6 +223,14 @@ impl<T: Unpin> Future for Pending<T> {
             self.0 = None;
         }
         polled
+    }
+}
+
+impl<T: Unpin> Future for Pending<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_result(context)
     }
 }
 

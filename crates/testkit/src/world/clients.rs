@@ -219,6 +219,7 @@ const PLAN_LIMITS: Limits = Limits {
     request_bytes_max: 8_192,
     key_bytes_max: 1_024,
     value_bytes_max: 8_192,
+    lease_ttl_min: 1,
     watches_max: 100,
 };
 
