@@ -287,9 +287,9 @@ impl Watcher {
         }
         let (seam, query) = (&self.seam, &self.query);
         let timeout = self.progress_interval.unwrap_or(IDLE_MAX);
-        Some(self.pending.get_or_insert_with(|| {
-            seam.submit(Request::Watch(query.clone()), timeout)
-        }))
+        Some(
+            self.pending.get_or_insert_with(|| seam.submit(Request::Watch(query.clone()), timeout)),
+        )
     }
 
     /// Takes an answer; `None` if it is nothing to be told.
@@ -306,8 +306,7 @@ impl Watcher {
         assert!(batch.next >= self.query.from, "a watch never goes back");
         self.query.from = batch.next;
         let is_wanted = !batch.events.is_empty() || self.progress_interval.is_some();
-        let response =
-            WatchResponse { header, events: batch.events, fragment: batch.fragment };
+        let response = WatchResponse { header, events: batch.events, fragment: batch.fragment };
         is_wanted.then_some(Ok(response))
     }
 }

@@ -7,9 +7,9 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use quorate_transport::Transport;
 use quorate_types::{Instant, LogPosition};
 
+use super::Leadership;
 use super::apply::ApplyJob;
 use super::clock::Clock;
-use super::Leadership;
 use super::event::{Event, Ticket};
 use super::log::LogJob;
 use super::snapshot::Snapshots;

@@ -272,11 +272,13 @@ impl<R: Send + 'static> Driver<R> {
         Leadership::unpack(self.leadership.load(Ordering::Relaxed))
     }
 
-    /// Stops the member because something outside of its own threads failed that it cannot do
-    /// without. Returns at once.
-    pub fn fail(&self, cause: StopCause) {
-        self.signal.set(cause);
-        self.mailbox.stop();
+    /// Runs the body of a thread that the member cannot do without. If it fails or panics, the
+    /// member stops, and every handle tells the cause.
+    pub fn guard(&self, thread: &'static str, body: impl FnOnce() -> Result<(), StopCause>) {
+        self.signal.guard(thread, body);
+        if self.signal.cause().is_some() {
+            self.mailbox.stop();
+        }
     }
 
     /// Asks that leadership move to `to`. Nothing happens if it cannot; see the probe for what came
