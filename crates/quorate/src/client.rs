@@ -15,7 +15,7 @@ use quorate_types::Instant;
 use crate::pending::Pending;
 use crate::range_stream::RangeStream;
 use crate::request::Range;
-use crate::seam::{Read, Request, Response, Seam};
+use crate::seam::{Promise, Read, Request, Response, Seam, Task};
 use crate::status::Status;
 use crate::watch::{Watch, Watcher};
 
@@ -134,11 +134,15 @@ impl Client {
             return compacted;
         }
         let client = self.clone();
-        compacted.followed_by(move |compacted| {
-            client.submit(Request::Swept(request.revision), move |response| match response {
-                Response::Done => Some(compacted),
-                _ => None,
-            })
+        Pending::steps(self.seam.clone(), async move {
+            let response = compacted.await?;
+            let swept =
+                client.submit(Request::Swept(request.revision), |response| match response {
+                    Response::Done => Some(()),
+                    _ => None,
+                });
+            swept.await?;
+            Ok(response)
         })
     }
 
@@ -184,6 +188,13 @@ impl Client {
             Response::Hash(hash) => Some(hash),
             _ => None,
         })
+    }
+
+    /// Something to wait for that comes after so long, in the time of [`Self::now`].
+    pub fn after(&self, duration: Duration) -> Pending<()> {
+        let (promise, pending) = self.seam.promise();
+        self.seam.spawn(Box::new(Alarm { at: self.now() + duration, promise: Some(promise) }));
+        pending.then(|_| Ok(()))
     }
 
     /// What this member looks like now. A member that stopped tells the cause.
@@ -257,6 +268,24 @@ impl Client {
     ) -> Pending<T> {
         let pending = self.seam.submit(request, self.timeout);
         pending.then(|response| Ok(pick(response).expect("a request is answered in kind")))
+    }
+}
+
+/// Keeps a promise at a time.
+struct Alarm {
+    at: Instant,
+    promise: Option<Promise>,
+}
+
+impl Task for Alarm {
+    fn step(&mut self, now: Instant) -> Option<Instant> {
+        if now < self.at {
+            return Some(self.at);
+        }
+        if let Some(promise) = self.promise.take() {
+            promise.keep(Ok(Response::Done));
+        }
+        None
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quorate_kv_api::{
     LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
     LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest,
@@ -15,7 +16,7 @@ use quorate_types::Instant;
 use crate::client::Client;
 use crate::error::Error;
 use crate::pending::Pending;
-use crate::seam::{Promise, Request, Response, Task};
+use crate::seam::{Promise, Request, Response, Seam, Task};
 
 impl Client {
     /// Makes a lease that ends `ttl_seconds` after it was granted or renewed last, never earlier
@@ -76,7 +77,6 @@ impl Client {
         since: Instant,
     ) -> LeaseKeeper {
         let shared = Arc::new(Shared::default());
-        let (promise, lost) = self.seam().promise();
         let ttl = Duration::from_secs(ttl_seconds.max(1).unsigned_abs());
         let now = self.now();
         let task = Keeping {
@@ -88,10 +88,9 @@ impl Client {
             pending: None,
             next: now,
             shared: shared.clone(),
-            promise: Some(promise),
         };
         self.seam().spawn(Box::new(task));
-        LeaseKeeper { lease, shared, lost: Some(lost) }
+        LeaseKeeper { lease, shared, seam: self.seam() }
     }
 
     /// How long a lease still lives, as this member counts it, and with `keys` which keys are
@@ -118,13 +117,24 @@ impl Client {
 pub struct LeaseKeeper {
     lease: i64,
     shared: Arc<Shared>,
-    lost: Option<Pending<Response>>,
+    seam: Arc<dyn Seam>,
 }
 
 #[derive(Default)]
 struct Shared {
     lost: AtomicBool,
     dropped: AtomicBool,
+    /// Kept when the lease is lost.
+    promises: Mutex<Vec<Promise>>,
+}
+
+impl Shared {
+    fn lose(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        for promise in std::mem::take(&mut *self.promises.lock()) {
+            promise.keep(Ok(Response::Done));
+        }
+    }
 }
 
 impl LeaseKeeper {
@@ -141,11 +151,14 @@ impl LeaseKeeper {
         self.shared.lost.load(Ordering::SeqCst)
     }
 
-    /// Something to wait for until the lease is lost. Given once; `None` afterwards.
-    ///
-    /// It ends with `Ok` when the lease is lost, and with [`Error::Stopped`] when the member stops.
-    pub fn lost(&mut self) -> Option<Pending<()>> {
-        Some(self.lost.take()?.then(|_| Ok(())))
+    /// Something to wait for that comes when the lease is lost; see [`Self::is_lost`].
+    pub fn lost(&self) -> Pending<()> {
+        let (promise, pending) = self.seam.promise();
+        self.shared.promises.lock().push(promise);
+        if self.is_lost() {
+            self.shared.lose();
+        }
+        pending.then(|_| Ok(()))
     }
 }
 
@@ -178,7 +191,6 @@ struct Keeping {
     /// When to renew next.
     next: Instant,
     shared: Arc<Shared>,
-    promise: Option<Promise>,
 }
 
 impl Keeping {
@@ -197,13 +209,6 @@ impl Keeping {
         }
         false
     }
-
-    fn lose(&mut self) {
-        self.shared.lost.store(true, Ordering::SeqCst);
-        if let Some(promise) = self.promise.take() {
-            promise.keep(Ok(Response::Done));
-        }
-    }
 }
 
 impl Task for Keeping {
@@ -220,11 +225,11 @@ impl Task for Keeping {
                 pending.poll_result(&mut Context::from_waker(Waker::noop()))
             && self.take(now, answer)
         {
-            self.lose();
+            self.shared.lose();
             return None;
         }
         if now >= self.alive_until {
-            self.lose();
+            self.shared.lose();
             return None;
         }
         let soon = if self.pending.is_some() { now + POLL_INTERVAL } else { self.next };
@@ -235,7 +240,7 @@ impl Task for Keeping {
 impl Drop for Keeping {
     fn drop(&mut self) {
         // Also when the member stops: nobody renews any more.
-        self.shared.lost.store(true, Ordering::SeqCst);
+        self.shared.lose();
     }
 }
 

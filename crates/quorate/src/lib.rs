@@ -55,6 +55,7 @@ mod node;
 mod parked;
 mod pending;
 mod range_stream;
+pub mod recipes;
 mod request;
 pub mod seam;
 mod solitude;

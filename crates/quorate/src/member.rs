@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use quorate_raft_node::driver::{Abandoned, Completion, Driver, StopCause, comple
 use quorate_types::{ByteSize, ClusterId, Instant, MemberId};
 
 use crate::error::Error;
-use crate::parked::{Attempt, Parked, Signal};
+use crate::parked::{Attempt, Parked, Signal, block_on};
 use crate::pending::Pending;
-use crate::seam::{Promise, Read, Request, Response, Seam, Task, Wait, WatchAnswer};
+use crate::seam::{Promise, Read, Request, Response, Seam, Task, Unique, Wait, WatchAnswer};
 use crate::status::Status;
 use crate::timers::Timers;
 
@@ -41,6 +41,8 @@ pub(crate) struct Member {
     pub(crate) timers: Arc<Timers>,
     /// How many watches wait.
     pub(crate) watches: AtomicU32,
+    /// How many unique names were given.
+    pub(crate) uniques: AtomicU64,
 }
 
 /// A member by reference, so that requests under way can hold on to it.
@@ -106,6 +108,24 @@ impl Seam for Threads {
 
     fn spawn(&self, task: Box<dyn Task>) {
         self.0.timers.spawn(task);
+    }
+
+    fn block_on(
+        &self,
+        until: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> bool {
+        let now = self.now();
+        let left = until.map(|until| until.saturating_since(now));
+        block_on(left, poll)
+    }
+
+    fn unique(&self) -> Unique {
+        Unique {
+            member: self.0.member_id.get(),
+            life: self.0.driver.incarnation(),
+            number: self.0.uniques.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     fn promise(&self) -> (Promise, Pending<Response>) {

@@ -90,6 +90,7 @@ impl Node {
             space_quota: config.space_quota,
             timers: Arc::default(),
             watches: AtomicU32::new(0),
+            uniques: AtomicU64::new(0),
         };
         let member = Arc::new(member);
         let housekeeping = spawn_housekeeping(&member, housekeeper)?;

@@ -1,7 +1,7 @@
 //! Requests that wait for the state to come to something: threads and futures that are woken by it.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -68,6 +68,31 @@ impl Signal {
         }
         state.waker = Some(context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.fire();
+    }
+}
+
+/// Blocks the thread until `poll` is ready, at most for `left`; whether it was.
+pub(crate) fn block_on(
+    left: Option<Duration>,
+    poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+) -> bool {
+    let until = left.map(|left| std::time::Instant::now() + left);
+    let signal = Arc::new(Signal::default());
+    let waker = Waker::from(signal.clone());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if poll(&mut context).is_ready() {
+            return true;
+        }
+        if !signal.wait(until) {
+            return false;
+        }
     }
 }
 

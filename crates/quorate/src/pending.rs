@@ -2,11 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use quorate_types::Instant;
+
 use crate::error::Error;
-use crate::seam::Wait;
+use crate::seam::{Seam, Wait};
 
 /// A request under way: await it on any runtime, or wait with [`Self::wait`] or
 /// [`Self::wait_timeout`].
@@ -101,73 +104,46 @@ impl<A: 'static> Pending<A> {
     }
 }
 
-impl<A: 'static> Pending<A> {
-    /// The same request followed by another one. [`Pending::wait_timeout`] of both together may
-    /// wait twice as long as it is told.
-    pub(crate) fn followed_by<T: 'static>(
-        self,
-        next: impl FnOnce(A) -> Pending<T> + Send + 'static,
-    ) -> Pending<T> {
-        Pending::waiting(Box::new(Followed::First(self, Some(next))))
+impl<T: Send + 'static> Pending<T> {
+    /// Something that takes several requests, one after the other. Unlike a single request it does
+    /// nothing until it is awaited or waited for.
+    pub(crate) fn steps(
+        seam: Arc<dyn Seam>,
+        steps: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Self {
+        Self::waiting(Box::new(Steps { seam, steps: Box::pin(steps) }))
     }
 }
 
-/// A wait for an `A`, then for what is asked next.
-enum Followed<A, T, F> {
-    First(Pending<A>, Option<F>),
-    Second(Pending<T>),
+/// Requests one after the other, as a future says.
+struct Steps<T> {
+    seam: Arc<dyn Seam>,
+    steps: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
 }
 
-impl<A, T, F> Followed<A, T, F>
-where
-    F: FnOnce(A) -> Pending<T>,
-{
-    /// Asks for the second; an error ends both.
-    fn go_on(&mut self, answer: Result<A, Error>) -> Result<(), Error> {
-        let Self::First(_, next) = self else { return Ok(()) };
-        let next = next.take().expect(TAKEN);
-        *self = Self::Second(next(answer?));
-        Ok(())
+impl<T: Send> Steps<T> {
+    fn wait_until(&mut self, until: Option<Instant>) -> Option<Result<T, Error>> {
+        let mut result = None;
+        let steps = &mut self.steps;
+        self.seam.block_on(until, &mut |context| {
+            steps.as_mut().poll(context).map(|ended| result = Some(ended))
+        });
+        result
     }
 }
 
-impl<A, T, F> Wait<T> for Followed<A, T, F>
-where
-    A: 'static,
-    T: 'static,
-    F: FnOnce(A) -> Pending<T> + Send,
-{
-    fn wait(self: Box<Self>) -> Result<T, Error> {
-        match *self {
-            Self::First(first, next) => next.expect(TAKEN)(first.wait()?).wait(),
-            Self::Second(second) => second.wait(),
-        }
+impl<T: Send> Wait<T> for Steps<T> {
+    fn wait(mut self: Box<Self>) -> Result<T, Error> {
+        self.wait_until(None).expect("there is no time limit")
     }
 
     fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>> {
-        if let Self::First(first, _) = self {
-            let answer = first.wait_timeout(timeout)?;
-            if let Err(error) = self.go_on(answer) {
-                return Some(Err(error));
-            }
-        }
-        match self {
-            Self::First(..) => None,
-            Self::Second(second) => second.wait_timeout(timeout),
-        }
+        let until = self.seam.now() + timeout;
+        self.wait_until(Some(until))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        if let Self::First(first, _) = self {
-            let answer = std::task::ready!(first.poll_result(context));
-            if let Err(error) = self.go_on(answer) {
-                return Poll::Ready(Err(error));
-            }
-        }
-        match self {
-            Self::First(..) => Poll::Pending,
-            Self::Second(second) => second.poll_result(context),
-        }
+        self.steps.as_mut().poll(context)
     }
 }
 

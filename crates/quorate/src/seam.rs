@@ -131,6 +131,16 @@ pub trait Seam: Send + Sync {
     /// the member stops.
     fn spawn(&self, task: Box<dyn Task>);
 
+    /// Blocks the calling thread until `poll` is ready, at most until a time; whether it was.
+    fn block_on(
+        &self,
+        until: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> bool;
+
+    /// A name that no other call gives, on any member of the cluster and in any of its lives.
+    fn unique(&self) -> Unique;
+
     /// Something to wait for that a task gives: the one end for the task, the other for whoever
     /// waits.
     fn promise(&self) -> (Promise, Pending<Response>);
@@ -140,6 +150,23 @@ pub trait Seam: Send + Sync {
 pub trait Task: Send {
     /// Does what is due, without blocking. Returns when to call again, or `None` at the end.
     fn step(&mut self, now: Instant) -> Option<Instant>;
+}
+
+/// A name that is given once; see [`Seam::unique`]. It is shown as hexadecimal digits and hyphens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Unique {
+    /// The member.
+    pub member: u64,
+    /// Its life: it begins another one each time it is opened.
+    pub life: u64,
+    /// Counts the names that it gave in that life.
+    pub number: u64,
+}
+
+impl std::fmt::Display for Unique {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}-{:x}-{:x}", self.member, self.life, self.number)
+    }
 }
 
 /// The giving end of [`Seam::promise`]. If it is dropped, whoever waits is told that the member has

@@ -116,6 +116,7 @@ pub struct Driver<R: Send + 'static> {
     /// Taken when the member stops, so that handles do not keep its store open.
     flusher: Mutex<Option<Arc<dyn Flusher>>>,
     leadership: Arc<AtomicU64>,
+    incarnation: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -154,6 +155,7 @@ impl<R: Send + 'static> Driver<R> {
             waiting_max,
             flusher: Mutex::default(),
             leadership: Arc::default(),
+            incarnation,
             threads: Mutex::default(),
         };
         driver.spawn_threads(core, events, log, machine, transport)?;
@@ -270,6 +272,11 @@ impl<R: Send + 'static> Driver<R> {
     /// The latest term seen and whether this member leads in it, as of a moment ago.
     pub fn leadership(&self) -> Leadership {
         Leadership::unpack(self.leadership.load(Ordering::Relaxed))
+    }
+
+    /// The life of the member: greater each time it is opened.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
     }
 
     /// Runs the body of a thread that the member cannot do without. If it fails or panics, the
