@@ -91,7 +91,7 @@ impl Execution<'_, '_> {
         for row in self.pending.lease_keys_scan(&attachments(id))? {
             keys.push(user_key(&row?.0));
         }
-        mutant!(M85, { keys.pop() });
+        mutant!(M85, { keys.truncate(keys.len().saturating_sub(1)) });
         for key in keys {
             let header = self.old(&key, false)?.0;
             match header {
