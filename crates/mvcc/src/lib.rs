@@ -44,13 +44,17 @@
 //! the engine; a put that needs the present *value* is always looked up.
 //! [`Store::with_headers_size`] bounds that memory, which never changes a result.
 //!
+//! # Leases
+//!
+//! Leases are granted, renewed, revoked and expired by commands. Time does not enter the tables:
+//! a [`Lessor`] on each member counts it, and the leader's proposes what is due.
+//!
 //! # Not here yet
 //!
 //! - *Compaction*: walks `history` from the last compact revision; each record names the version it
 //!   superseded, which is the garbage. The compact revision has its place in the `meta` table and
 //!   reads are checked against it.
 //! - *Watches*: the events of a run are the `history` records that it wrote, in order.
-//! - *Leases*: every lease is unknown, so a put that names one is refused.
 //! - *Auth*.
 
 mod codec;
@@ -58,6 +62,7 @@ mod error;
 mod execute;
 mod hash;
 mod headers;
+mod lease;
 mod meta;
 mod pending;
 mod read;
@@ -74,6 +79,7 @@ use quorate_storage::Table;
 
 pub use error::{RequestError, StoreError};
 pub use hash::StoreHash;
+pub use lease::{Lessor, LessorTiming};
 pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
 pub use store::{Command, Entry, Outcome, Response, Store};
@@ -86,11 +92,15 @@ pub use store::{Command, Entry, Outcome, Response, Store};
 /// | `history` | revision | every version and every deletion |
 /// | `versions` | user key, then revision, newest first | versions that are not current any more |
 /// | `sessions` | member id | which commands of a member were applied |
+/// | `leases` | lease id | every lease |
+/// | `lease_keys` | lease id, then user key | which keys are attached to a lease |
 /// | `meta` | name | format, revisions, applied position, membership |
-pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, META];
+pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, LEASES, LEASE_KEYS, META];
 
 pub(crate) const LIVE: Table = Table("live");
 pub(crate) const HISTORY: Table = Table("history");
 pub(crate) const VERSIONS: Table = Table("versions");
 pub(crate) const SESSIONS: Table = Table("sessions");
+pub(crate) const LEASES: Table = Table("leases");
+pub(crate) const LEASE_KEYS: Table = Table("lease_keys");
 pub(crate) const META: Table = Table("meta");

@@ -1,14 +1,16 @@
 //! The table `meta`: format, revisions, applied position, membership.
 
 use bytes::Bytes;
-use quorate_storage::{StorageError, WriteBatch};
+use quorate_storage::{Engine, StorageError, WriteBatch};
 use quorate_types::{LogIndex, LogPosition, Term};
 
 use crate::codec::{Decoder, Malformed};
 use crate::{META, StoreError};
 
 /// The format of all tables that this version writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// Format 1 has no leases: its tables `leases` and `lease_keys` are absent or empty.
+pub(crate) const FORMAT: u32 = 2;
 
 /// The key of the format number.
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
@@ -79,8 +81,19 @@ pub(crate) fn initialise(batch: &mut WriteBatch) {
     batch.put(META, HEAD_KEY, Head::FRESH.encode());
 }
 
-/// Checks the format number, which may be missing.
-pub(crate) fn check_format(record: Option<Bytes>) -> Result<(), StoreError> {
+/// Makes what an earlier version wrote a state of this one. Each earlier format is one of this
+/// version that lacks something, so only the number changes.
+pub(crate) fn upgrade(engine: &dyn Engine) -> Result<(), StoreError> {
+    if check_format(engine.get(META, FORMAT_KEY)?)? < FORMAT {
+        let mut batch = WriteBatch::new();
+        batch.put(META, FORMAT_KEY, FORMAT.to_be_bytes().to_vec());
+        engine.write(&batch)?;
+    }
+    Ok(())
+}
+
+/// Checks and returns the format number, which may be missing.
+pub(crate) fn check_format(record: Option<Bytes>) -> Result<u32, StoreError> {
     let corrupt = |detail| StoreError::corrupt(META, FORMAT_KEY, detail);
     let record = record.ok_or(corrupt("it is missing"))?;
     let found = record[..].try_into().map(u32::from_be_bytes);
@@ -88,7 +101,7 @@ pub(crate) fn check_format(record: Option<Bytes>) -> Result<(), StoreError> {
         Err(_) => Err(corrupt("it is not four bytes long")),
         Ok(found) if found > FORMAT => Err(StoreError::NewerFormat { found, supported: FORMAT }),
         Ok(0) => Err(corrupt("it is zero")),
-        Ok(_) => Ok(()),
+        Ok(found) => Ok(found),
     }
 }
 
@@ -113,9 +126,12 @@ mod tests {
 
     #[test]
     fn formats() {
-        assert!(check_format(Some(Bytes::from_static(&[0, 0, 0, 1]))).is_ok());
-        let newer = check_format(Some(Bytes::from_static(&[0, 0, 0, 2])));
-        assert!(matches!(newer, Err(StoreError::NewerFormat { found: 2, supported: 1 })));
+        for known in 1..=FORMAT {
+            let record = Bytes::copy_from_slice(&known.to_be_bytes());
+            assert_eq!(check_format(Some(record)).unwrap(), known);
+        }
+        let newer = check_format(Some(Bytes::from_static(&[0, 0, 0, 3])));
+        assert!(matches!(newer, Err(StoreError::NewerFormat { found: 3, supported: 2 })));
         for bad in [None, Some(Bytes::new()), Some(Bytes::from_static(&[0; 4]))] {
             assert!(matches!(check_format(bad), Err(StoreError::Corrupt { .. })));
         }

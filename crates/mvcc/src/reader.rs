@@ -8,6 +8,7 @@ use quorate_kv_api::{RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use quorate_storage::{Engine, View};
 use quorate_types::LogPosition;
 
+use crate::lease::Lessor;
 use crate::meta::Head;
 use crate::read::{self, Found, decode_live};
 use crate::source::ViewSource;
@@ -21,20 +22,26 @@ pub(crate) struct Shared {
     /// The newest revision that the engine may hold: set before the engine is written to.
     begun: AtomicI64,
     applied: Mutex<LogPosition>,
+    lessor: Lessor,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head, lessor: Lessor) -> Self {
         Self {
             engine,
             published: AtomicI64::new(head.revision),
             begun: AtomicI64::new(head.revision),
             applied: Mutex::new(head.applied),
+            lessor,
         }
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
+    }
+
+    pub(crate) fn lessor(&self) -> &Lessor {
+        &self.lessor
     }
 
     /// To be called before a write that leads to `revision`.
@@ -55,7 +62,7 @@ impl Shared {
 /// [`Self::revision`] and [`Self::applied`] told before the call.
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Reader {
@@ -145,7 +152,7 @@ impl Reader {
         SnapshotReader::new(self.shared.engine.view()?)
     }
 
-    fn picture(&self) -> Result<(ViewSource, Head), StoreError> {
+    pub(crate) fn picture(&self) -> Result<(ViewSource, Head), StoreError> {
         let view: Arc<dyn View> = self.shared.engine.view()?;
         let head = Head::read(|key| view.get(META, key))?;
         Ok((ViewSource(view), head))

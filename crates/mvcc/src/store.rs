@@ -14,11 +14,14 @@ use quorate_types::{ByteSize, CommandId, LogPosition, mutant};
 
 use crate::execute::execute;
 use crate::headers::{HEADERS_SIZE, Headers};
-use crate::meta::{self, FORMAT_KEY, HEAD_KEY, Head, MEMBERSHIP_KEY};
+use crate::lease::{Leases, Lessor};
+use crate::meta::{self, HEAD_KEY, Head, MEMBERSHIP_KEY};
 use crate::pending::Pending;
 use crate::reader::{Reader, Shared};
 use crate::sessions::Sessions;
-use crate::{META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, TABLES};
+use crate::{
+    LEASES, META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, TABLES,
+};
 
 /// A command as the log carries it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +84,7 @@ pub struct Store {
     head: Head,
     membership: Bytes,
     sessions: Sessions,
+    leases: Leases,
     /// What the engine holds of the keys used last. A snapshot replaces the engine's content, so
     /// everything is forgotten then.
     headers: Headers,
@@ -103,12 +107,15 @@ impl Store {
             meta::initialise(&mut batch);
             engine.write(&batch)?;
         }
+        meta::upgrade(&*engine)?;
         let derived = Derived::load(&*engine.view()?)?;
+        let lessor = Lessor::new(&derived.leases);
         Ok(Self {
-            shared: Arc::new(Shared::new(engine, &derived.head)),
+            shared: Arc::new(Shared::new(engine, &derived.head, lessor)),
             head: derived.head,
             membership: derived.membership,
             sessions: derived.sessions,
+            leases: derived.leases,
             headers: Headers::new(HEADERS_SIZE),
             failure: None,
         })
@@ -147,6 +154,11 @@ impl Store {
         Reader::new(self.shared.clone())
     }
 
+    /// A handle to what counts the time of the leases.
+    pub fn lessor(&self) -> Lessor {
+        self.shared.lessor().clone()
+    }
+
     /// Applies a run of entries and writes all their changes, and the new applied position, in one
     /// batch. Entries at or below [`Self::applied`] are skipped. Outcomes are appended in the order
     /// of the commands. A command gets none if it was applied before, if its member said that it is
@@ -182,7 +194,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut head = self.head;
         let mut membership = None;
-        let mut pending = Pending::new(self.shared.engine().clone(), &mut self.headers);
+        let mut pending =
+            Pending::new(self.shared.engine().clone(), &mut self.headers, &mut self.leases);
         for entry in entries {
             if entry.position.index <= self.head.applied.index {
                 continue;
@@ -190,7 +203,7 @@ impl Store {
             advance(&mut head, entry.position);
             for command in &entry.commands {
                 if self.sessions.admit(command.id, command.floor) {
-                    let result = apply_command(&mut pending, &mut head, &command.payload)?;
+                    let result = apply_command(&mut pending, &mut head, command)?;
                     outcomes.push(Outcome { id: command.id, result });
                 }
             }
@@ -201,6 +214,7 @@ impl Store {
         }
         let mut batch = WriteBatch::new();
         pending.write(&mut batch)?;
+        let leases = self.leases.write_touched(&mut batch);
         self.sessions.write_touched(&mut batch);
         if let Some(membership) = membership {
             batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
@@ -211,6 +225,7 @@ impl Store {
         mutant!(M01, { self.engine().write(&head_alone(&head))? });
         self.engine().write(&batch)?;
         mutant!(M02, { self.engine().write(&head_alone(&head))? });
+        self.shared.lessor().tell(&leases);
         self.shared.publish(&head);
         self.head = head;
         Ok(())
@@ -237,11 +252,14 @@ impl Store {
         let restore = staged.into_restore()?;
         self.shared.begin(i64::MAX);
         restore.commit().map_err(|failure| self.stop(failure.into()))?;
+        meta::upgrade(&**self.engine()).map_err(|failure| self.stop(failure))?;
         let view = self.engine().view().map_err(|failure| self.stop(failure.into()))?;
         let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
         self.head = derived.head;
         self.membership = derived.membership;
         mutant!(M64, self.sessions = derived.sessions, ());
+        self.shared.lessor().replace(&derived.leases);
+        mutant!(M86, self.leases = derived.leases, ());
         mutant!(M04, self.headers.clear(), ());
         self.shared.begin(self.head.revision);
         mutant!(M65, self.shared.publish(&self.head), ());
@@ -267,15 +285,17 @@ struct Derived {
     head: Head,
     membership: Bytes,
     sessions: Sessions,
+    leases: Leases,
 }
 
 impl Derived {
     fn load(view: &dyn View) -> Result<Self, StoreError> {
-        meta::check_format(view.get(META, FORMAT_KEY)?)?;
         let head = Head::read(|key| view.get(META, key))?;
         let membership = view.get(META, MEMBERSHIP_KEY)?.unwrap_or_default();
         let rows = view.scan(SESSIONS, &KeyRange::all(), Direction::Forward);
-        Ok(Self { head, membership, sessions: Sessions::load(rows)? })
+        let sessions = Sessions::load(rows)?;
+        let rows = view.scan(LEASES, &KeyRange::all(), Direction::Forward);
+        Ok(Self { head, membership, sessions, leases: Leases::load(rows)? })
     }
 }
 
@@ -311,13 +331,13 @@ fn advance(head: &mut Head, position: LogPosition) {
 fn apply_command(
     pending: &mut Pending<'_>,
     head: &mut Head,
-    payload: &Bytes,
+    command: &Command,
 ) -> Result<Result<Response, KvError>, StoreError> {
-    let Ok(command) = KvCommand::decode(payload.clone()) else {
+    let Ok(decoded) = KvCommand::decode(command.payload.clone()) else {
         return Ok(Err(KvError::MalformedCommand));
     };
     let before = head.revision;
-    let result = match execute(pending, head, &command) {
+    let result = match execute(pending, head, &decoded, command.id) {
         Ok(response) => Ok(response),
         Err(RequestError::Refused(cause)) => Err(cause),
         Err(RequestError::Failed(cause)) => return Err(cause),

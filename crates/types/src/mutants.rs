@@ -302,6 +302,14 @@ mutants! {
     M82,
     /// An older version keeps its place when its key is put again.
     M83,
+    /// A lease expires though it was renewed meanwhile.
+    M84,
+    /// The last key of a lease outlives it.
+    M85,
+    /// The leases of before a snapshot stay in memory.
+    M86,
+    /// A new term leaves leases the time that they had left.
+    M87,
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn open_with(table: Table, key: &'static str, value: &'static [u8]) -> Result<St
 #[test]
 fn tables_of_others_are_refused() {
     let newer = open_with(META, "format", &[0, 0, 0, 9]).err();
-    assert!(matches!(newer, Some(StoreError::NewerFormat { found: 9, supported: 1 })), "{newer:?}");
+    assert!(matches!(newer, Some(StoreError::NewerFormat { found: 9, supported: 2 })), "{newer:?}");
     for (table, key) in [(META, "format"), (META, "head"), (Table("sessions"), "bad")] {
         let error = open_with(table, key, b"?").err();
         assert!(matches!(error, Some(StoreError::Corrupt { .. })), "{error:?}");

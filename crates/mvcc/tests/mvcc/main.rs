@@ -5,6 +5,7 @@ mod facts;
 mod failures;
 mod generate;
 mod harness;
+mod leases;
 mod model;
 mod properties;
 mod snapshots;

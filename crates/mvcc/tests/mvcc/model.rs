@@ -1,13 +1,14 @@
 //! The store as a plain list of all its states, written from etcd's rules and not from the code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
     Command, CommandKind, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError,
-    OpRequest, OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp,
-    ResponseHeader, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
+    LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveResponse, LeaseRevokeResponse, OpRequest,
+    OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader,
+    ResponseOp, TargetUnion, TxnRequest, TxnResponse,
 };
 use quorate_mvcc::Response;
 
@@ -27,6 +28,17 @@ pub(crate) struct Model {
     /// The state at each revision; 0 and 1 are empty.
     states: Vec<State>,
     events: Vec<Event>,
+    leases: BTreeMap<i64, Lease>,
+    /// The index of the entry that the next commands come with.
+    pub(crate) index: u64,
+}
+
+/// A lease. Its keys are those that have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lease {
+    pub(crate) ttl: i64,
+    pub(crate) renewed_at: u64,
+    pub(crate) remaining: i64,
 }
 
 /// A command under way.
@@ -34,15 +46,36 @@ struct Work<'a> {
     model: &'a Model,
     state: State,
     events: Vec<Event>,
+    leases: BTreeMap<i64, Lease>,
 }
 
 impl Model {
     pub(crate) fn new() -> Self {
-        Self { states: vec![State::new(), State::new()], events: Vec::new() }
+        Self {
+            states: vec![State::new(), State::new()],
+            events: Vec::new(),
+            leases: BTreeMap::new(),
+            index: 0,
+        }
     }
 
     pub(crate) fn revision(&self) -> i64 {
         self.states.len() as i64 - 1
+    }
+
+    pub(crate) fn leases(&self) -> &BTreeMap<i64, Lease> {
+        &self.leases
+    }
+
+    /// Every pair of a lease and a key attached to it.
+    pub(crate) fn attachments(&self) -> BTreeSet<(i64, Bytes)> {
+        let attached = self.now().values().filter(|kv| kv.lease != 0);
+        attached.map(|kv| (kv.lease, kv.key.clone())).collect()
+    }
+
+    fn work(&self) -> Work<'_> {
+        let (state, leases) = (self.now().clone(), self.leases.clone());
+        Work { model: self, state, events: Vec::new(), leases }
     }
 
     fn now(&self) -> &State {
@@ -50,7 +83,7 @@ impl Model {
     }
 
     pub(crate) fn apply(&mut self, command: &Command) -> Result<Response, KvError> {
-        let mut work = Work { model: self, state: self.now().clone(), events: Vec::new() };
+        let mut work = self.work();
         let response = match &command.kind {
             None => Err(KvError::MalformedCommand),
             Some(CommandKind::Put(put)) => work
@@ -61,21 +94,24 @@ impl Model {
                 Ok(Response::DeleteRange(work.delete(delete)))
             }
             Some(CommandKind::Txn(txn)) => work.txn(txn).map(Response::Txn),
+            Some(kind) => work.about_leases(kind),
         }?;
+        let leases = work.leases;
         let (state, mut events) = (work.state, work.events);
         if !events.is_empty() {
             self.states.push(state);
             self.events.append(&mut events);
         }
+        self.leases = leases;
         Ok(response)
     }
 
     pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResponse, KvError> {
-        Work { model: self, state: self.now().clone(), events: Vec::new() }.range(request)
+        self.work().range(request)
     }
 
     pub(crate) fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResponse, KvError> {
-        Work { model: self, state: self.now().clone(), events: Vec::new() }.txn(txn)
+        self.work().txn(txn)
     }
 
     pub(crate) fn hash(&self, revision: i64) -> u32 {
@@ -120,7 +156,71 @@ impl Work<'_> {
     }
 
     fn lease(&self, lease: i64) -> Result<(), KvError> {
-        if lease == 0 { Ok(()) } else { Err(KvError::LeaseNotFound { lease }) }
+        if lease == 0 || self.leases.contains_key(&lease) {
+            Ok(())
+        } else {
+            Err(KvError::LeaseNotFound { lease })
+        }
+    }
+
+    fn about_leases(&mut self, kind: &CommandKind) -> Result<Response, KvError> {
+        let renewed_at = self.model.index;
+        match kind {
+            CommandKind::LeaseGrant(request) => {
+                let LeaseGrantRequest { id, ttl } = *request;
+                if self.leases.contains_key(&id) {
+                    return Err(KvError::LeaseExists { lease: id });
+                }
+                self.leases.insert(id, Lease { ttl, renewed_at, remaining: 0 });
+                let header = self.header();
+                let error = String::new();
+                Ok(Response::LeaseGrant(LeaseGrantResponse { header, id, ttl, error }))
+            }
+            CommandKind::LeaseRevoke(request) => {
+                self.lease(request.id)?;
+                self.end(request.id);
+                Ok(Response::LeaseRevoke(LeaseRevokeResponse { header: self.header() }))
+            }
+            CommandKind::LeaseKeepAlive(request) => {
+                let (header, id) = (self.header(), request.id);
+                let ttl = self.leases.get(&id).map_or(0, |lease| lease.ttl);
+                if let Some(lease) = self.leases.get_mut(&id) {
+                    *lease = Lease { ttl, renewed_at, remaining: 0 };
+                }
+                Ok(Response::LeaseKeepAlive(LeaseKeepAliveResponse { header, id, ttl }))
+            }
+            CommandKind::LeaseExpire(request) => {
+                let lease = self.leases.get(&request.id);
+                if lease.is_some_and(|lease| lease.renewed_at == request.renewed_at) {
+                    self.end(request.id);
+                }
+                Ok(Response::Chore(self.header().unwrap_or_default()))
+            }
+            CommandKind::LeaseCheckpoint(request) => {
+                for checkpoint in &request.checkpoints {
+                    let remaining = checkpoint.remaining_ttl;
+                    if let Some(lease) = self.leases.get_mut(&checkpoint.id)
+                        && lease.renewed_at == checkpoint.renewed_at
+                        && 0 < remaining
+                        && remaining <= lease.ttl
+                    {
+                        lease.remaining = remaining;
+                    }
+                }
+                Ok(Response::Chore(self.header().unwrap_or_default()))
+            }
+            _ => Err(KvError::MalformedCommand),
+        }
+    }
+
+    fn end(&mut self, lease: i64) {
+        self.leases.remove(&lease);
+        let attached = self.state.values().filter(|kv| kv.lease == lease);
+        let doomed: Vec<Bytes> = attached.map(|kv| kv.key.clone()).collect();
+        for key in doomed {
+            self.state.remove(&key);
+            self.event(&key, None);
+        }
     }
 
     fn keeps(&self, put: &PutRequest) -> Result<(), KvError> {
@@ -144,7 +244,10 @@ impl Work<'_> {
                 Some(old) if put.ignore_value => old.value.clone(),
                 _ => put.value.clone(),
             },
-            lease: 0,
+            lease: match &old {
+                Some(old) if put.ignore_lease => old.lease,
+                _ => put.lease,
+            },
         };
         self.state.insert(put.key.clone(), kv.clone());
         self.event(&put.key, Some(kv));
