@@ -44,16 +44,23 @@
 //! the engine; a put that needs the present *value* is always looked up.
 //! [`Store::with_headers_size`] bounds that memory, which never changes a result.
 //!
+//! # Compaction
+//!
+//! A compaction through the log only moves the compact revision, below which reads are refused. A
+//! [`Sweeper`] removes the records, member by member, whenever there is time. It walks `history`
+//! from the compaction before on: each record names the version it superseded, which is the
+//! garbage. So it costs as much as was written between two compactions, however many keys there
+//! are. No answer of the store depends on how far it came, not even the hash.
+//!
 //! # Not here yet
 //!
-//! - *Compaction*: walks `history` from the last compact revision; each record names the version it
-//!   superseded, which is the garbage. The compact revision has its place in the `meta` table and
-//!   reads are checked against it.
 //! - *Watches*: the events of a run are the `history` records that it wrote, in order.
 //! - *Leases*: every lease is unknown, so a put that names one is refused.
 //! - *Auth*.
 
+mod alarm;
 mod codec;
+mod compaction;
 mod error;
 mod execute;
 mod hash;
@@ -67,6 +74,7 @@ mod sessions;
 mod snapshot;
 mod source;
 mod store;
+mod sweep;
 mod txn;
 mod versions;
 
@@ -77,6 +85,7 @@ pub use hash::StoreHash;
 pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
 pub use store::{Command, Entry, Outcome, Response, Store};
+pub use sweep::Sweeper;
 
 /// The tables that an engine must offer to a [`Store`], in the order of a snapshot:
 ///
@@ -86,7 +95,7 @@ pub use store::{Command, Entry, Outcome, Response, Store};
 /// | `history` | revision | every version and every deletion |
 /// | `versions` | user key, then revision, newest first | versions that are not current any more |
 /// | `sessions` | member id | which commands of a member were applied |
-/// | `meta` | name | format, revisions, applied position, membership |
+/// | `meta` | name | format, revisions, applied position, membership, sweep, alarms |
 pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, META];
 
 pub(crate) const LIVE: Table = Table("live");
