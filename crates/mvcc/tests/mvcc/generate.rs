@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed};
 use quorate_kv_api::{
-    Command, Compare, DeleteRangeRequest, Limits, PutRequest, RangeRequest, RequestOp, TargetUnion,
-    TxnRequest,
+    Command, CompactionRequest, Compare, DeleteRangeRequest, Limits, PutRequest, RangeRequest,
+    RequestOp, TargetUnion, TxnRequest,
 };
 
 /// The same cases on every machine and every day.
@@ -144,12 +144,18 @@ fn any_txn() -> impl Strategy<Value = TxnRequest> {
     txn_of(op)
 }
 
+fn compaction() -> impl Strategy<Value = CompactionRequest> {
+    (-2i64..30, any::<bool>())
+        .prop_map(|(revision, physical)| CompactionRequest { revision, physical })
+}
+
 /// Any command; also such as would be refused before.
 pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => put().prop_map(Command::from),
         2 => delete().prop_map(Command::from),
         4 => any_txn().prop_map(Command::from),
+        1 => compaction().prop_map(Command::from),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The state machine against a model, etcd's documented behaviour, crashes and snapshots.
 
+mod alarms;
+mod compactions;
 mod concurrency;
 mod facts;
 mod failures;
@@ -8,3 +10,4 @@ mod harness;
 mod model;
 mod properties;
 mod snapshots;
+mod sweeps;
