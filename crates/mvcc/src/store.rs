@@ -304,8 +304,8 @@ struct Derived {
 impl Derived {
     fn load(view: &dyn View) -> Result<Self, StoreError> {
         meta::check_format(view.get(META, FORMAT_KEY)?)?;
-        let head = Head::read(|key| view.get(META, key))?;
-        let head = mutant!(M09, head, at_newest(head, view)?);
+        let kept = Head::read(|key| view.get(META, key))?;
+        let head = mutant!(M09, kept, at_newest(kept, view)?);
         let membership = view.get(META, MEMBERSHIP_KEY)?.unwrap_or_default();
         let rows = view.scan(SESSIONS, &KeyRange::all(), Direction::Forward);
         Ok(Self {
