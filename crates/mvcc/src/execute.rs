@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use quorate_kv_api::{
-    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KeySpan, KvError, OpRequest,
-    OpResponse, PutRequest, PutResponse, RequestOp, ResponseHeader, ResponseOp, TxnRequest,
-    TxnResponse,
+    AlarmResponse, Command, CommandKind, CompactionResponse, DeleteRangeRequest,
+    DeleteRangeResponse, KeySpan, KvError, OpRequest, OpResponse, PutRequest, PutResponse,
+    RequestOp, ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
 };
 
 use quorate_types::{CommandId, mutant};
 
+use crate::alarm::Alarms;
+use crate::compaction::compact;
 use crate::meta::Head;
 use crate::pending::Pending;
 use crate::read::{decode_live, range, visit_current};
@@ -23,9 +25,13 @@ use crate::{LIVE, RequestError, StoreError};
 pub(crate) fn execute(
     pending: &mut Pending<'_>,
     head: &mut Head,
+    alarms: &mut Alarms,
     command: &Command,
     id: CommandId,
 ) -> Result<Response, RequestError> {
+    if let Some(kind) = &command.kind {
+        alarms.check(kind)?;
+    }
     let mut execution = Execution { pending, head, changes: 0 };
     let response = match &command.kind {
         Some(CommandKind::Put(request)) => {
@@ -51,7 +57,15 @@ pub(crate) fn execute(
         Some(CommandKind::LeaseCheckpoint(request)) => {
             Response::Chore(execution.lease_checkpoint(request))
         }
-        Some(_) | None => return Err(KvError::MalformedCommand.into()),
+        Some(CommandKind::Compaction(request)) => {
+            compact(execution.head, request)?;
+            Response::Compaction(CompactionResponse { header: execution.header() })
+        }
+        Some(CommandKind::Alarm(request)) => {
+            let alarms = alarms.apply(request)?;
+            Response::Alarm(AlarmResponse { header: execution.header(), alarms })
+        }
+        None => return Err(KvError::MalformedCommand.into()),
     };
     execution.finish();
     Ok(response)
@@ -70,6 +84,10 @@ impl Execution<'_, '_> {
     /// The revision that ranges within the command see.
     pub(crate) fn revision(&self) -> i64 {
         if self.changes > 0 { self.head.revision + 1 } else { self.head.revision }
+    }
+
+    pub(crate) fn header(&self) -> Option<ResponseHeader> {
+        Some(ResponseHeader::at(self.revision()))
     }
 
     fn finish(self) {

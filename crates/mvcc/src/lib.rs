@@ -49,15 +49,22 @@
 //! Leases are granted, renewed, revoked and expired by commands. Time does not enter the tables:
 //! a [`Lessor`] on each member counts it, and the leader's proposes what is due.
 //!
+//! # Compaction
+//!
+//! A compaction through the log only moves the compact revision, below which reads are refused. A
+//! [`Sweeper`] removes the records, member by member, whenever there is time. It walks `history`
+//! from the compaction before on: each record names the version it superseded, which is the
+//! garbage. So it costs as much as was written between two compactions, however many keys there
+//! are. No answer of the store depends on how far it came, not even the hash.
+//!
 //! # Not here yet
 //!
-//! - *Compaction*: walks `history` from the last compact revision; each record names the version it
-//!   superseded, which is the garbage. The compact revision has its place in the `meta` table and
-//!   reads are checked against it.
 //! - *Watches*: the events of a run are the `history` records that it wrote, in order.
 //! - *Auth*.
 
+mod alarm;
 mod codec;
+mod compaction;
 mod error;
 mod execute;
 mod hash;
@@ -72,6 +79,7 @@ mod sessions;
 mod snapshot;
 mod source;
 mod store;
+mod sweep;
 mod txn;
 mod versions;
 
@@ -83,6 +91,7 @@ pub use lease::{Lessor, LessorTiming};
 pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
 pub use store::{Command, Entry, Outcome, Response, Store};
+pub use sweep::Sweeper;
 
 /// The tables that an engine must offer to a [`Store`], in the order of a snapshot:
 ///
@@ -94,7 +103,7 @@ pub use store::{Command, Entry, Outcome, Response, Store};
 /// | `sessions` | member id | which commands of a member were applied |
 /// | `leases` | lease id | every lease |
 /// | `lease_keys` | lease id, then user key | which keys are attached to a lease |
-/// | `meta` | name | format, revisions, applied position, membership |
+/// | `meta` | name | format, revisions, applied position, membership, sweep, alarms |
 pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, LEASES, LEASE_KEYS, META];
 
 pub(crate) const LIVE: Table = Table("live");

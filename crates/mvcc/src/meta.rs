@@ -1,4 +1,4 @@
-//! The table `meta`: format, revisions, applied position, membership.
+//! The table `meta`: format, revisions, applied position, membership, progress of the sweep.
 
 use bytes::Bytes;
 use quorate_storage::{Engine, StorageError, WriteBatch};
@@ -18,8 +18,11 @@ pub(crate) const FORMAT_KEY: &[u8] = b"format";
 pub(crate) const HEAD_KEY: &[u8] = b"head";
 /// The key of the opaque membership.
 pub(crate) const MEMBERSHIP_KEY: &[u8] = b"membership";
+/// The key of how far the garbage of compactions was removed.
+pub(crate) const SWEPT_KEY: &[u8] = b"swept";
 
 const HEAD_VERSION: u8 = 1;
+const SWEPT_VERSION: u8 = 1;
 
 /// Where the store stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +78,27 @@ impl Head {
     }
 }
 
+/// Encodes that all garbage of compactions up to `revision` is gone.
+pub(crate) fn encode_swept(revision: i64) -> Bytes {
+    let mut out = vec![SWEPT_VERSION];
+    out.extend_from_slice(&revision.to_be_bytes());
+    out.into()
+}
+
+/// Up to which revision the garbage of compactions is gone; -1 without a record.
+pub(crate) fn read_swept(record: Option<Bytes>, head: &Head) -> Result<i64, StoreError> {
+    let Some(record) = record else { return Ok(-1) };
+    let decode = || {
+        let mut decoder = Decoder::new(&record);
+        decoder.version(SWEPT_VERSION)?;
+        let swept = decoder.i64()?;
+        decoder.end()?;
+        let is_possible = 0 <= swept && swept <= head.compact_revision;
+        if is_possible { Ok(swept) } else { Err("nothing was compacted there") }
+    };
+    decode().map_err(|detail| StoreError::corrupt(META, SWEPT_KEY, detail))
+}
+
 /// Writes what a fresh store holds.
 pub(crate) fn initialise(batch: &mut WriteBatch) {
     batch.put(META, FORMAT_KEY, FORMAT.to_be_bytes().to_vec());
@@ -122,6 +146,19 @@ mod tests {
         assert_eq!(Head::decode(expected), Ok(head));
         assert!(Head::decode(&expected[..32]).is_err());
         assert!(Head::decode(&[1; 34]).is_err());
+    }
+
+    #[test]
+    fn golden_swept() {
+        let record = encode_swept(0x0102);
+        assert_eq!(record, &b"\x01\0\0\0\0\0\0\x01\x02"[..]);
+        let read = |compact_revision, record: &Bytes| {
+            let head = Head { revision: 1000, compact_revision, ..Head::FRESH };
+            read_swept(Some(record.clone()), &head).ok()
+        };
+        assert_eq!((read(0x0102, &record), read(0x0101, &record)), (Some(0x0102), None));
+        assert_eq!((read(1000, &record.slice(..8)), read(1000, &encode_swept(-1))), (None, None));
+        assert_eq!(read_swept(None, &Head::FRESH).ok(), Some(-1));
     }
 
     #[test]

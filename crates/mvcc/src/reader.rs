@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
-use quorate_kv_api::{RangeRequest, RangeResponse, TxnRequest, TxnResponse};
+use quorate_kv_api::{AlarmMember, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use quorate_storage::{Engine, View};
 use quorate_types::LogPosition;
 
@@ -12,6 +12,7 @@ use crate::lease::Lessor;
 use crate::meta::Head;
 use crate::read::{self, Found, decode_live};
 use crate::source::ViewSource;
+use crate::sweep::Sweeping;
 use crate::{LIVE, META, RequestError, SnapshotReader, StoreError, StoreHash, hash, txn};
 
 /// What the writer tells the readers.
@@ -23,16 +24,26 @@ pub(crate) struct Shared {
     begun: AtomicI64,
     applied: Mutex<LogPosition>,
     lessor: Lessor,
+    /// The oldest revision that can be read; the engine may be ahead of it.
+    compact_revision: AtomicI64,
+    alarms: Mutex<Vec<AlarmMember>>,
+    sweeping: Mutex<Sweeping>,
+    /// All garbage of compactions up to this revision is gone.
+    swept: AtomicI64,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head, lessor: Lessor) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head, swept: i64, lessor: Lessor) -> Self {
         Self {
             engine,
             published: AtomicI64::new(head.revision),
             begun: AtomicI64::new(head.revision),
             applied: Mutex::new(head.applied),
             lessor,
+            compact_revision: AtomicI64::new(head.compact_revision),
+            alarms: Mutex::default(),
+            sweeping: Mutex::default(),
+            swept: AtomicI64::new(swept),
         }
     }
 
@@ -51,8 +62,33 @@ impl Shared {
 
     /// To be called after a write that led to `head`.
     pub(crate) fn publish(&self, head: &Head) {
+        self.compact_revision.store(head.compact_revision, Ordering::SeqCst);
         self.published.store(head.revision, Ordering::SeqCst);
         *self.applied.lock() = head.applied;
+    }
+
+    pub(crate) fn publish_alarms(&self, alarms: Vec<AlarmMember>) {
+        *self.alarms.lock() = alarms;
+    }
+
+    /// The newest compact revision that was published.
+    pub(crate) fn compact_revision(&self) -> i64 {
+        self.compact_revision.load(Ordering::SeqCst)
+    }
+
+    /// Where the sweep stands; to be held while the engine's content is replaced.
+    pub(crate) fn sweeping(&self) -> &Mutex<Sweeping> {
+        &self.sweeping
+    }
+
+    pub(crate) fn swept(&self) -> i64 {
+        self.swept.load(Ordering::SeqCst)
+    }
+
+    /// To be called when all garbage of compactions up to `revision` is gone. Whoever waits for
+    /// that is to be told here.
+    pub(crate) fn announce_swept(&self, revision: i64) {
+        self.swept.store(revision, Ordering::SeqCst);
     }
 }
 
@@ -78,6 +114,16 @@ impl Reader {
     /// The last log entry applied.
     pub fn applied(&self) -> LogPosition {
         *self.shared.applied.lock()
+    }
+
+    /// The oldest revision that can be read; -1 if nothing was ever compacted.
+    pub fn compact_revision(&self) -> i64 {
+        self.shared.compact_revision()
+    }
+
+    /// The alarms that are raised, by member and kind.
+    pub fn alarms(&self) -> Vec<AlarmMember> {
+        self.shared.alarms.lock().clone()
     }
 
     /// Answers a range. The request is taken as it is: check it with [`RangeRequest::validate`]
@@ -129,7 +175,9 @@ impl Reader {
     }
 
     /// The hash over the history up to and with `revision`, equal to etcd's `HashKV`; 0 for the
-    /// current revision. It reads the whole history, so it is not for every second.
+    /// current revision. What was compacted counts as far as it was current at `revision` (see
+    /// [`StoreHash`]), whether it was swept or not. It reads the whole history, so it is not for
+    /// every second.
     ///
     /// # Errors
     ///
@@ -140,7 +188,7 @@ impl Reader {
     /// [`KvError::Compacted`]: quorate_kv_api::KvError::Compacted
     pub fn hash(&self, revision: i64) -> Result<StoreHash, RequestError> {
         let (source, head) = self.picture()?;
-        hash::hash(&*source.0, &head, revision)
+        hash::hash(&source, &head, revision)
     }
 
     /// A picture of the present state, to be sent to another member or kept as a backup.

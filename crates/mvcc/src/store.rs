@@ -12,15 +12,17 @@ use quorate_kv_api::{
 use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
 use quorate_types::{ByteSize, CommandId, LogPosition, mutant};
 
+use crate::alarm::{ALARMS_KEY, Alarms};
 use crate::execute::execute;
 use crate::headers::{HEADERS_SIZE, Headers};
 use crate::lease::{Leases, Lessor};
-use crate::meta::{self, HEAD_KEY, Head, MEMBERSHIP_KEY};
+use crate::meta::{self, HEAD_KEY, Head, MEMBERSHIP_KEY, SWEPT_KEY};
 use crate::pending::Pending;
 use crate::reader::{Reader, Shared};
 use crate::sessions::Sessions;
 use crate::{
-    LEASES, META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, TABLES,
+    LEASES, META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, Sweeper,
+    TABLES,
 };
 
 /// A command as the log carries it.
@@ -85,6 +87,7 @@ pub struct Store {
     membership: Bytes,
     sessions: Sessions,
     leases: Leases,
+    alarms: Alarms,
     /// What the engine holds of the keys used last. A snapshot replaces the engine's content, so
     /// everything is forgotten then.
     headers: Headers,
@@ -110,12 +113,15 @@ impl Store {
         meta::upgrade(&*engine)?;
         let derived = Derived::load(&*engine.view()?)?;
         let lessor = Lessor::new(&derived.leases);
+        let shared = Shared::new(engine, &derived.head, derived.swept, lessor);
+        shared.publish_alarms(derived.alarms.list());
         Ok(Self {
-            shared: Arc::new(Shared::new(engine, &derived.head, lessor)),
+            shared: Arc::new(shared),
             head: derived.head,
             membership: derived.membership,
             sessions: derived.sessions,
             leases: derived.leases,
+            alarms: derived.alarms,
             headers: Headers::new(HEADERS_SIZE),
             failure: None,
         })
@@ -157,6 +163,11 @@ impl Store {
     /// A handle to what counts the time of the leases.
     pub fn lessor(&self) -> Lessor {
         self.shared.lessor().clone()
+    }
+
+    /// A handle to remove what compactions left behind, also from another thread.
+    pub fn sweeper(&self) -> Sweeper {
+        Sweeper::new(self.shared.clone())
     }
 
     /// Applies a run of entries and writes all their changes, and the new applied position, in one
@@ -203,7 +214,7 @@ impl Store {
             advance(&mut head, entry.position);
             for command in &entry.commands {
                 if self.sessions.admit(command.id, command.floor) {
-                    let result = apply_command(&mut pending, &mut head, command)?;
+                    let result = apply_command(&mut pending, &mut head, &mut self.alarms, command)?;
                     outcomes.push(Outcome { id: command.id, result });
                 }
             }
@@ -216,6 +227,7 @@ impl Store {
         pending.write(&mut batch)?;
         let leases = self.leases.write_touched(&mut batch);
         self.sessions.write_touched(&mut batch);
+        let have_alarms_changed = self.alarms.write_changed(&mut batch);
         if let Some(membership) = membership {
             batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
             self.membership = membership.clone();
@@ -226,6 +238,9 @@ impl Store {
         self.engine().write(&batch)?;
         mutant!(M02, { self.engine().write(&head_alone(&head))? });
         self.shared.lessor().tell(&leases);
+        if have_alarms_changed {
+            self.shared.publish_alarms(self.alarms.list());
+        }
         self.shared.publish(&head);
         self.head = head;
         Ok(())
@@ -250,11 +265,18 @@ impl Store {
     pub fn install(&mut self, staged: StagedSnapshot) -> Result<(), StoreError> {
         self.check_running()?;
         let restore = staged.into_restore()?;
+        let shared = self.shared.clone();
+        let mut sweeping = shared.sweeping().lock();
+        sweeping.end();
         self.shared.begin(i64::MAX);
         restore.commit().map_err(|failure| self.stop(failure.into()))?;
         meta::upgrade(&**self.engine()).map_err(|failure| self.stop(failure))?;
         let view = self.engine().view().map_err(|failure| self.stop(failure.into()))?;
         let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
+        sweeping.restart();
+        self.shared.announce_swept(derived.swept);
+        self.shared.publish_alarms(derived.alarms.list());
+        self.alarms = derived.alarms;
         self.head = derived.head;
         self.membership = derived.membership;
         mutant!(M64, self.sessions = derived.sessions, ());
@@ -280,22 +302,38 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shared.sweeping().lock().end();
+    }
+}
+
 /// What the store keeps in memory of its tables.
 struct Derived {
     head: Head,
     membership: Bytes,
     sessions: Sessions,
     leases: Leases,
+    alarms: Alarms,
+    swept: i64,
 }
 
 impl Derived {
     fn load(view: &dyn View) -> Result<Self, StoreError> {
-        let head = Head::read(|key| view.get(META, key))?;
+        let kept = Head::read(|key| view.get(META, key))?;
+        let head = mutant!(M09, kept, at_newest(kept, view)?);
         let membership = view.get(META, MEMBERSHIP_KEY)?.unwrap_or_default();
         let rows = view.scan(SESSIONS, &KeyRange::all(), Direction::Forward);
         let sessions = Sessions::load(rows)?;
         let rows = view.scan(LEASES, &KeyRange::all(), Direction::Forward);
-        Ok(Self { head, membership, sessions, leases: Leases::load(rows)? })
+        Ok(Self {
+            head,
+            membership,
+            sessions,
+            leases: Leases::load(rows)?,
+            alarms: Alarms::load(view.get(META, ALARMS_KEY)?)?,
+            swept: meta::read_swept(view.get(META, SWEPT_KEY)?, &head)?,
+        })
     }
 }
 
@@ -317,6 +355,17 @@ fn head_alone(head: &Head) -> WriteBatch {
     batch
 }
 
+/// A mutant counts the revision from the records instead of keeping it.
+#[cfg(feature = "mutants")]
+fn at_newest(head: Head, view: &dyn View) -> Result<Head, StoreError> {
+    use crate::{HISTORY, record::Revision};
+    let newest = view.scan(HISTORY, &KeyRange::all(), Direction::Backward).next().transpose()?;
+    let Some((key, _)) = newest else { return Ok(head) };
+    let revision = Revision::from_key(&key);
+    let revision = revision.map_err(|detail| StoreError::corrupt(HISTORY, &key, detail))?;
+    Ok(Head { revision: revision.main, ..head })
+}
+
 /// Moves the applied position on.
 fn advance(head: &mut Head, position: LogPosition) {
     let LogPosition { term, index } = head.applied;
@@ -331,13 +380,14 @@ fn advance(head: &mut Head, position: LogPosition) {
 fn apply_command(
     pending: &mut Pending<'_>,
     head: &mut Head,
+    alarms: &mut Alarms,
     command: &Command,
 ) -> Result<Result<Response, KvError>, StoreError> {
     let Ok(decoded) = KvCommand::decode(command.payload.clone()) else {
         return Ok(Err(KvError::MalformedCommand));
     };
     let before = head.revision;
-    let result = match execute(pending, head, &decoded, command.id) {
+    let result = match execute(pending, head, alarms, &decoded, command.id) {
         Ok(response) => Ok(response),
         Err(RequestError::Refused(cause)) => Err(cause),
         Err(RequestError::Failed(cause)) => return Err(cause),

@@ -166,6 +166,10 @@ mutants! {
     M03,
     /// What is remembered of keys is not forgotten when a snapshot is installed.
     M04,
+    /// A sweep takes the newest record, and the revision is then counted from the newest one left.
+    M09,
+    /// A sweep takes the deletions at the compact revision itself.
+    M10,
     /// A second snapshot that arrives has the first one, still waiting, deleted.
     M11,
     /// A transaction is not checked before its ranges fail it half-way.

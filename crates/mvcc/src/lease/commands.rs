@@ -110,8 +110,4 @@ impl Execution<'_, '_> {
     fn index(&self) -> LogIndex {
         self.head.applied.index
     }
-
-    fn header(&self) -> Option<ResponseHeader> {
-        Some(ResponseHeader::at(self.revision()))
-    }
 }

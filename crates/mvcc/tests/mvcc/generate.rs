@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed};
 use quorate_kv_api::{
-    Command, Compare, DeleteRangeRequest, Limits, PutRequest, RangeRequest, RequestOp, TargetUnion,
-    TxnRequest,
+    Command, CompactionRequest, Compare, DeleteRangeRequest, Limits, PutRequest, RangeRequest,
+    RequestOp, TargetUnion, TxnRequest,
 };
 
 /// The same cases on every machine and every day.
@@ -158,6 +158,11 @@ fn any_txn(leases: LeaseIds) -> impl Strategy<Value = TxnRequest> {
     txn_of(op)
 }
 
+fn compaction() -> impl Strategy<Value = CompactionRequest> {
+    (-2i64..30, any::<bool>())
+        .prop_map(|(revision, physical)| CompactionRequest { revision, physical })
+}
+
 /// Any command; also such as would be refused before.
 pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     any_command_with(UNKNOWN)
@@ -168,6 +173,7 @@ fn any_command_with(leases: LeaseIds) -> impl Strategy<Value = Command> {
         4 => put(leases).prop_map(Command::from),
         2 => delete().prop_map(Command::from),
         4 => any_txn(leases).prop_map(Command::from),
+        1 => compaction().prop_map(Command::from),
     ]
 }
 

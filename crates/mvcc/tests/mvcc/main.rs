@@ -1,5 +1,7 @@
 //! The state machine against a model, etcd's documented behaviour, crashes and snapshots.
 
+mod alarms;
+mod compactions;
 mod concurrency;
 mod facts;
 mod failures;
@@ -9,3 +11,4 @@ mod leases;
 mod model;
 mod properties;
 mod snapshots;
+mod sweeps;

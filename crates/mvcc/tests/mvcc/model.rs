@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
-    Command, CommandKind, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError,
-    LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveResponse, LeaseRevokeResponse, OpRequest,
-    OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader,
-    ResponseOp, TargetUnion, TxnRequest, TxnResponse,
+    Command, CommandKind, CompactionResponse, Compare, DeleteRangeRequest, DeleteRangeResponse,
+    KeyValue, KvError, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveResponse,
+    LeaseRevokeResponse, OpRequest, OpResponse, PutRequest, PutResponse, RangeRequest,
+    RangeResponse, RequestOp, ResponseHeader, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
 };
 use quorate_mvcc::Response;
 
@@ -31,6 +31,7 @@ pub(crate) struct Model {
     leases: BTreeMap<i64, Lease>,
     /// The index of the entry that the next commands come with.
     pub(crate) index: u64,
+    compacted: i64,
 }
 
 /// A lease. Its keys are those that have it.
@@ -39,6 +40,15 @@ pub(crate) struct Lease {
     pub(crate) ttl: i64,
     pub(crate) renewed_at: u64,
     pub(crate) remaining: i64,
+}
+
+/// What a store that was swept to the end holds besides the current state.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Remains {
+    /// Main and sub revisions of the changes that are kept.
+    pub(crate) history: BTreeSet<(i64, i64)>,
+    /// How many of them are versions that are not current any more.
+    pub(crate) versions_count: usize,
 }
 
 /// A command under way.
@@ -56,6 +66,7 @@ impl Model {
             events: Vec::new(),
             leases: BTreeMap::new(),
             index: 0,
+            compacted: -1,
         }
     }
 
@@ -82,7 +93,28 @@ impl Model {
         self.states.last().expect("there are always two states")
     }
 
+    /// The oldest revision that can be read.
+    pub(crate) fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    fn compact(&mut self, revision: i64) -> Result<Response, KvError> {
+        let (current, compact_revision) = (self.revision(), self.compacted);
+        if revision <= compact_revision {
+            return Err(KvError::Compacted { requested: revision, compact_revision });
+        }
+        if revision > current {
+            return Err(KvError::FutureRevision { requested: revision, current });
+        }
+        self.compacted = revision;
+        let header = Some(ResponseHeader { revision: current, ..ResponseHeader::default() });
+        Ok(Response::Compaction(CompactionResponse { header }))
+    }
+
     pub(crate) fn apply(&mut self, command: &Command) -> Result<Response, KvError> {
+        if let Some(CommandKind::Compaction(request)) = &command.kind {
+            return self.compact(request.revision);
+        }
         let mut work = self.work();
         let response = match &command.kind {
             None => Err(KvError::MalformedCommand),
@@ -116,7 +148,13 @@ impl Model {
 
     pub(crate) fn hash(&self, revision: i64) -> u32 {
         let mut bytes = b"key".to_vec();
+        let is_empty = self.states[revision as usize].is_empty();
+        let in_force = self.last_changes(if is_empty { self.compacted } else { revision });
         for event in self.events.iter().filter(|event| event.main <= revision) {
+            let is_old = event.main <= self.compacted;
+            if is_old && (event.kv.is_none() || !in_force.contains(&(event.main, event.sub))) {
+                continue;
+            }
             bytes.extend_from_slice(&event.main.to_be_bytes());
             bytes.push(b'_');
             bytes.extend_from_slice(&event.sub.to_be_bytes());
@@ -130,6 +168,32 @@ impl Model {
             }
         }
         crc32c::crc32c(&bytes)
+    }
+
+    /// The last change of each key up to a revision.
+    fn last_changes(&self, revision: i64) -> BTreeSet<(i64, i64)> {
+        let mut last = BTreeMap::new();
+        for event in self.events.iter().filter(|event| event.main <= revision) {
+            last.insert(&event.key, (event.main, event.sub));
+        }
+        last.into_values().collect()
+    }
+
+    /// What is left when the sweep is at its end.
+    pub(crate) fn remains(&self) -> Remains {
+        let in_force = self.last_changes(self.compacted);
+        let is_kept = |event: &&Event| {
+            let is_in_force = in_force.contains(&(event.main, event.sub));
+            event.main > self.compacted
+                || (event.kv.is_some() && is_in_force)
+                || (event.kv.is_none() && event.main == self.compacted)
+        };
+        let kept: Vec<&Event> = self.events.iter().filter(is_kept).collect();
+        let puts_count = kept.iter().filter(|event| event.kv.is_some()).count();
+        Remains {
+            history: kept.iter().map(|event| (event.main, event.sub)).collect(),
+            versions_count: puts_count - self.now().len(),
+        }
     }
 }
 
@@ -278,6 +342,10 @@ impl Work<'_> {
         if at > current {
             return Err(KvError::FutureRevision { requested: at, current });
         }
+        let compact_revision = self.model.compacted;
+        if at < compact_revision {
+            return Err(KvError::Compacted { requested: at, compact_revision });
+        }
         let state = if at == current { &self.state } else { &self.model.states[at as usize] };
         let mut kvs: Vec<KeyValue> = state
             .values()
@@ -406,8 +474,9 @@ impl Work<'_> {
                     if requested > current {
                         return Err(KvError::FutureRevision { requested, current });
                     }
-                    if requested < -1 {
-                        return Err(KvError::Compacted { requested, compact_revision: -1 });
+                    let compact_revision = self.model.compacted;
+                    if requested != 0 && requested < compact_revision {
+                        return Err(KvError::Compacted { requested, compact_revision });
                     }
                 }
                 Some(OpRequest::Txn(nested)) => self.check_ranges(nested)?,
