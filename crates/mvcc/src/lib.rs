@@ -44,12 +44,16 @@
 //! the engine; a put that needs the present *value* is always looked up.
 //! [`Store::with_headers_size`] bounds that memory, which never changes a result.
 //!
+//! # Watching
+//!
+//! The events of a run are the `history` records that it wrote. The newest stay in memory for all
+//! watches together; older ones are read from the table. See [`Reader::watch`].
+//!
 //! # Not here yet
 //!
 //! - *Compaction*: walks `history` from the last compact revision; each record names the version it
 //!   superseded, which is the garbage. The compact revision has its place in the `meta` table and
 //!   reads are checked against it.
-//! - *Watches*: the events of a run are the `history` records that it wrote, in order.
 //! - *Leases*: every lease is unknown, so a put that names one is refused.
 //! - *Auth*.
 
@@ -69,6 +73,7 @@ mod source;
 mod store;
 mod txn;
 mod versions;
+mod watch;
 
 use quorate_storage::Table;
 
@@ -77,6 +82,7 @@ pub use hash::StoreHash;
 pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
 pub use store::{Command, Entry, Outcome, Response, Store};
+pub use watch::{Milestone, Ticket, WatchBatch, WatchPosition, WatchQuery, Watching};
 
 /// The tables that an engine must offer to a [`Store`], in the order of a snapshot:
 ///

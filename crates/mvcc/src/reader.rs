@@ -11,6 +11,7 @@ use quorate_types::LogPosition;
 use crate::meta::Head;
 use crate::read::{self, Found, decode_live};
 use crate::source::ViewSource;
+use crate::watch::Hub;
 use crate::{LIVE, META, RequestError, SnapshotReader, StoreError, StoreHash, hash, txn};
 
 /// What the writer tells the readers.
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     /// The newest revision that the engine may hold: set before the engine is written to.
     begun: AtomicI64,
     applied: Mutex<LogPosition>,
+    hub: Arc<Hub>,
 }
 
 impl Shared {
@@ -30,11 +32,17 @@ impl Shared {
             published: AtomicI64::new(head.revision),
             begun: AtomicI64::new(head.revision),
             applied: Mutex::new(head.applied),
+            hub: Arc::new(Hub::new(head)),
         }
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
+    }
+
+    /// What watches wait at.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     /// To be called before a write that leads to `revision`.
@@ -61,6 +69,10 @@ pub struct Reader {
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The newest revision; 1 for a fresh store.
@@ -134,7 +146,7 @@ impl Reader {
         SnapshotReader::new(self.shared.engine.view()?)
     }
 
-    fn picture(&self) -> Result<(ViewSource, Head), StoreError> {
+    pub(crate) fn picture(&self) -> Result<(ViewSource, Head), StoreError> {
         let view: Arc<dyn View> = self.shared.engine.view()?;
         let head = Head::read(|key| view.get(META, key))?;
         Ok((ViewSource(view), head))

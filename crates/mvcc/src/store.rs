@@ -18,6 +18,7 @@ use crate::meta::{self, FORMAT_KEY, HEAD_KEY, Head, MEMBERSHIP_KEY};
 use crate::pending::Pending;
 use crate::reader::{Reader, Shared};
 use crate::sessions::Sessions;
+use crate::watch::Moment;
 use crate::{META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, TABLES};
 
 /// A command as the log carries it.
@@ -127,6 +128,17 @@ impl Store {
         self
     }
 
+    /// Bounds the memory for the newest events, which watches are told without a look at the tables.
+    /// No result depends on it.
+    ///
+    /// Default 16 MiB; from 0 (every watch reads the tables) to any size. An event counts with its
+    /// key, its value and 256 bytes.
+    #[must_use]
+    pub fn with_recent_events_size(self, size: ByteSize) -> Self {
+        self.shared.hub().set_recent_size(size);
+        self
+    }
+
     /// The last log entry applied. It is durable only after a flush of the engine.
     pub fn applied(&self) -> LogPosition {
         self.head.applied
@@ -200,6 +212,7 @@ impl Store {
             return Ok(());
         }
         let mut batch = WriteBatch::new();
+        let moments = Moment::split(pending.history())?;
         pending.write(&mut batch)?;
         self.sessions.write_touched(&mut batch);
         if let Some(membership) = membership {
@@ -212,6 +225,7 @@ impl Store {
         self.engine().write(&batch)?;
         mutant!(M02, { self.engine().write(&head_alone(&head))? });
         self.shared.publish(&head);
+        self.shared.hub().publish(&head, moments);
         self.head = head;
         Ok(())
     }
@@ -245,6 +259,7 @@ impl Store {
         mutant!(M04, self.headers.clear(), ());
         self.shared.begin(self.head.revision);
         mutant!(M65, self.shared.publish(&self.head), ());
+        self.shared.hub().reset(&self.head);
         Ok(())
     }
 
@@ -258,7 +273,15 @@ impl Store {
     fn stop(&mut self, failure: StoreError) -> StoreError {
         self.failure = Some(Arc::new(failure.clone()));
         self.headers.clear();
+        self.shared.hub().close();
         failure
+    }
+}
+
+/// Whoever waits is woken, because nothing will happen any more.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shared.hub().close();
     }
 }
 

@@ -8,3 +8,6 @@ mod harness;
 mod model;
 mod properties;
 mod snapshots;
+mod watch_limits;
+mod watch_threads;
+mod watches;
