@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use prost::Message;
-use quorate_kv_api::{Command as KvCommand, Event, KeySpan, KvError};
+use quorate_kv_api::{
+    Command as KvCommand, CommandKind, Event, KeySpan, KvError, OpRequest, TxnRequest,
+};
 use quorate_mvcc::{
     Entry, Milestone, RequestError, Store, Ticket, WatchBatch, WatchPosition, WatchQuery, Watching,
 };
@@ -13,7 +15,7 @@ use quorate_storage::memory::MemoryEngine;
 use quorate_storage::{Engine, Table, WriteBatch};
 use quorate_types::ByteSize;
 
-use crate::generate::{any_command, config, key, range_end};
+use crate::generate::{command, config, key, range_end};
 use crate::harness::{engine, open};
 use crate::model::Model;
 use crate::properties::pack;
@@ -37,6 +39,26 @@ fn set_compact_revision(engine: &MemoryEngine, revision: i64) {
 fn compact_revision(engine: &MemoryEngine) -> i64 {
     let head = engine.get(META, b"head").expect("memory can be read").expect("a store has a head");
     i64::from_be_bytes(head[COMPACT_REVISION].try_into().expect("it has eight bytes"))
+}
+
+/// A command that a compaction does not make fail: here it is not part of the log.
+fn any_present_command() -> impl Strategy<Value = KvCommand> {
+    command().prop_map(|mut command| {
+        if let Some(CommandKind::Txn(txn)) = &mut command.kind {
+            read_the_present(txn);
+        }
+        command
+    })
+}
+
+fn read_the_present(txn: &mut TxnRequest) {
+    for op in txn.success.iter_mut().chain(&mut txn.failure) {
+        match &mut op.request {
+            Some(OpRequest::Range(range)) => range.revision = 0,
+            Some(OpRequest::Txn(nested)) => read_the_present(nested),
+            _ => {}
+        }
+    }
 }
 
 /// What happens next.
@@ -187,7 +209,9 @@ impl Watcher {
         }
         self.wake_up();
         let woken = self.woken.clone();
-        let wake = Box::new(move || drop(woken.fetch_add(1, Ordering::Relaxed)));
+        let wake = Box::new(move || {
+            woken.fetch_add(1, Ordering::Relaxed);
+        });
         match store.reader().watch(&self.query(), wake) {
             Ok(Watching::Batch(batch)) => {
                 assert!(!batch.events.is_empty() && self.next.revision >= compact_revision);
@@ -335,7 +359,7 @@ proptest! {
 
     #[test]
     fn everybody_is_told_everything_once(
-        commands in prop::collection::vec(any_command(), 0..40),
+        commands in prop::collection::vec(any_present_command(), 0..40),
         queries in prop::collection::vec(query(), 1..6),
         steps in prop::collection::vec(step(), 0..60),
         ring in prop::sample::select(vec![0, 400, 800, 3_000, 1 << 24]),
@@ -352,7 +376,9 @@ fn a_milestone_is_told_once_it_is_reached() {
     let calls = Arc::new(AtomicUsize::new(0));
     let wake = || {
         let calls = calls.clone();
-        Box::new(move || drop(calls.fetch_add(1, Ordering::Relaxed)))
+        Box::new(move || {
+            calls.fetch_add(1, Ordering::Relaxed);
+        })
     };
     assert!(store.reader().wait_for(Milestone::Revision(1), wake()).is_none());
     let next = store.reader().wait_for(Milestone::Revision(2), wake());
