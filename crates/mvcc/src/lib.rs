@@ -57,9 +57,13 @@
 //! garbage. So it costs as much as was written between two compactions, however many keys there
 //! are. No answer of the store depends on how far it came, not even the hash.
 //!
+//! # Watching
+//!
+//! The events of a run are the `history` records that it wrote. The newest stay in memory for all
+//! watches together; older ones are read from the table. See [`Reader::watch`].
+//!
 //! # Not here yet
 //!
-//! - *Watches*: the events of a run are the `history` records that it wrote, in order.
 //! - *Auth*.
 
 mod alarm;
@@ -82,6 +86,7 @@ mod store;
 mod sweep;
 mod txn;
 mod versions;
+mod watch;
 
 use quorate_storage::Table;
 
@@ -92,6 +97,7 @@ pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
 pub use store::{Command, Entry, Outcome, Response, Store};
 pub use sweep::Sweeper;
+pub use watch::{Milestone, Ticket, WatchBatch, WatchPosition, WatchQuery, Watching};
 
 /// The tables that an engine must offer to a [`Store`], in the order of a snapshot:
 ///

@@ -77,6 +77,11 @@ impl<'a> Pending<'a> {
         self.history.push((revision, record));
     }
 
+    /// What happened, in order.
+    pub(crate) fn history(&self) -> &[(Revision, Bytes)] {
+        &self.history
+    }
+
     /// Adds a version that is not current any more from the main revision `ended` on.
     pub(crate) fn add_version(&mut self, key: &[u8], revision: Revision, ended: i64) {
         let row = (encode_version_key(key, revision), Some(encode_version_value(ended)));

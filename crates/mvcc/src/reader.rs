@@ -13,6 +13,7 @@ use crate::meta::Head;
 use crate::read::{self, Found, decode_live};
 use crate::source::ViewSource;
 use crate::sweep::Sweeping;
+use crate::watch::Hub;
 use crate::{LIVE, META, RequestError, SnapshotReader, StoreError, StoreHash, hash, txn};
 
 /// What the writer tells the readers.
@@ -30,10 +31,13 @@ pub(crate) struct Shared {
     sweeping: Mutex<Sweeping>,
     /// All garbage of compactions up to this revision is gone.
     swept: AtomicI64,
+    hub: Arc<Hub>,
 }
 
 impl Shared {
     pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head, swept: i64, lessor: Lessor) -> Self {
+        let hub = Hub::new(head);
+        hub.set_swept(swept);
         Self {
             engine,
             published: AtomicI64::new(head.revision),
@@ -44,6 +48,7 @@ impl Shared {
             alarms: Mutex::default(),
             sweeping: Mutex::default(),
             swept: AtomicI64::new(swept),
+            hub: Arc::new(hub),
         }
     }
 
@@ -53,6 +58,11 @@ impl Shared {
 
     pub(crate) fn lessor(&self) -> &Lessor {
         &self.lessor
+    }
+
+    /// What watches wait at.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     /// To be called before a write that leads to `revision`.
@@ -85,10 +95,11 @@ impl Shared {
         self.swept.load(Ordering::SeqCst)
     }
 
-    /// To be called when all garbage of compactions up to `revision` is gone. Whoever waits for
-    /// that is to be told here.
+    /// To be called when all garbage of compactions up to `revision` is gone; tells whoever waits
+    /// for that.
     pub(crate) fn announce_swept(&self, revision: i64) {
         self.swept.store(revision, Ordering::SeqCst);
+        self.hub.set_swept(revision);
     }
 }
 
@@ -104,6 +115,10 @@ pub struct Reader {
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The newest revision; 1 for a fresh store.
@@ -124,6 +139,11 @@ impl Reader {
     /// The alarms that are raised, by member and kind.
     pub fn alarms(&self) -> Vec<AlarmMember> {
         self.shared.alarms.lock().clone()
+    }
+
+    /// How many bytes the engine takes, as [`Engine::size_bytes`] tells.
+    pub fn size_bytes(&self) -> u64 {
+        self.shared.engine.size_bytes()
     }
 
     /// Answers a range. The request is taken as it is: check it with [`RangeRequest::validate`]

@@ -20,6 +20,7 @@ use crate::meta::{self, HEAD_KEY, Head, MEMBERSHIP_KEY, SWEPT_KEY};
 use crate::pending::Pending;
 use crate::reader::{Reader, Shared};
 use crate::sessions::Sessions;
+use crate::watch::Moment;
 use crate::{
     LEASES, META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, Sweeper,
     TABLES,
@@ -140,6 +141,17 @@ impl Store {
         self
     }
 
+    /// Bounds the memory for the newest events, which watches are told without a look at the tables.
+    /// No result depends on it.
+    ///
+    /// Default 16 MiB; from 0 (every watch reads the tables) to any size. An event counts with its
+    /// key, its value and 256 bytes.
+    #[must_use]
+    pub fn with_recent_events_size(self, size: ByteSize) -> Self {
+        self.shared.hub().set_recent_size(size);
+        self
+    }
+
     /// The last log entry applied. It is durable only after a flush of the engine.
     pub fn applied(&self) -> LogPosition {
         self.head.applied
@@ -224,6 +236,7 @@ impl Store {
             return Ok(());
         }
         let mut batch = WriteBatch::new();
+        let moments = Moment::split(pending.history())?;
         pending.write(&mut batch)?;
         let leases = self.leases.write_touched(&mut batch);
         self.sessions.write_touched(&mut batch);
@@ -242,6 +255,7 @@ impl Store {
             self.shared.publish_alarms(self.alarms.list());
         }
         self.shared.publish(&head);
+        self.shared.hub().publish(&head, moments);
         self.head = head;
         Ok(())
     }
@@ -274,7 +288,6 @@ impl Store {
         let view = self.engine().view().map_err(|failure| self.stop(failure.into()))?;
         let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
         sweeping.restart();
-        self.shared.announce_swept(derived.swept);
         self.shared.publish_alarms(derived.alarms.list());
         self.alarms = derived.alarms;
         self.head = derived.head;
@@ -285,6 +298,8 @@ impl Store {
         mutant!(M04, self.headers.clear(), ());
         self.shared.begin(self.head.revision);
         mutant!(M65, self.shared.publish(&self.head), ());
+        self.shared.hub().reset(&self.head);
+        self.shared.announce_swept(derived.swept);
         Ok(())
     }
 
@@ -298,13 +313,16 @@ impl Store {
     fn stop(&mut self, failure: StoreError) -> StoreError {
         self.failure = Some(Arc::new(failure.clone()));
         self.headers.clear();
+        self.shared.hub().close();
         failure
     }
 }
 
+/// Whoever waits is woken, because nothing will happen any more.
 impl Drop for Store {
     fn drop(&mut self) {
         self.shared.sweeping().lock().end();
+        self.shared.hub().close();
     }
 }
 

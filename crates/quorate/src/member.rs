@@ -13,7 +13,7 @@ use quorate_kv_api::{
     AlarmAction, AlarmRequest, AlarmResponse, AlarmType, Command, KvError, Limits, RangeRequest,
     ResponseHeader,
 };
-use quorate_mvcc::{Milestone, Reader, RequestError, WatchBatch, WatchQuery, Watching};
+use quorate_mvcc::{Milestone, Reader, RequestError, StoreError, WatchBatch, WatchQuery, Watching};
 use quorate_raft_node::core::ProposeError;
 use quorate_raft_node::driver::{Abandoned, Completion, Driver, StopCause, completion};
 use quorate_types::{ByteSize, ClusterId, Instant, MemberId};
@@ -181,6 +181,9 @@ impl Threads {
         };
         let attempt = move |member: &Member, signal: &Arc<Signal>, is_over: bool| {
             let _held = &slot;
+            if let Some(stopped) = member.stop_error() {
+                return Attempt::Ended(Err(stopped));
+            }
             if is_over {
                 return Attempt::Ended(member.serve(|r| r.watch_now(&query).map(watch_response)));
             }
@@ -191,7 +194,7 @@ impl Threads {
                 Ok(Ok(Watching::Batch(batch))) => {
                     Attempt::Ended(member.serve(|_| Ok(watch_response(batch))))
                 }
-                Ok(Err(error)) => Attempt::Ended(Err(error.into())),
+                Ok(Err(error)) => Attempt::Ended(Err(member.read_error(error))),
                 Err(stopped) => Attempt::Ended(Err(stopped)),
             }
         };
@@ -207,6 +210,9 @@ impl Threads {
     ) -> Pending<Response> {
         let mut serve = Some(serve);
         let attempt = move |member: &Member, signal: &Arc<Signal>, is_over: bool| {
+            if let Some(stopped) = member.stop_error() {
+                return Attempt::Ended(Err(stopped));
+            }
             let signal = signal.clone();
             let wake = Box::new(move || signal.fire());
             match member.reader().map(|reader| reader.wait_for(milestone, wake)) {
@@ -240,9 +246,21 @@ impl Member {
         &self,
         read: impl FnOnce(&Reader) -> Result<Response, RequestError>,
     ) -> Result<Response, Error> {
-        let mut response = read(&self.reader()?)?;
+        let mut response = read(&self.reader()?).map_err(|error| self.read_error(error))?;
         self.sign(&mut response);
         Ok(response)
+    }
+
+    fn read_error(&self, error: RequestError) -> Error {
+        match error {
+            RequestError::Failed(StoreError::Closed) => self.stopped(),
+            other => other.into(),
+        }
+    }
+
+    /// The error for callers, if the member has stopped.
+    fn stop_error(&self) -> Option<Error> {
+        self.driver.stop_cause().map(Error::Stopped)
     }
 
     /// Whether a command would add to a store that has used up its quota.

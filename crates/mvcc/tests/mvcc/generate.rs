@@ -26,7 +26,7 @@ pub(crate) fn key() -> impl Strategy<Value = Bytes> {
     prop::sample::select(&KEYS[..]).prop_map(Bytes::from_static)
 }
 
-fn range_end() -> impl Strategy<Value = Bytes> {
+pub(crate) fn range_end() -> impl Strategy<Value = Bytes> {
     prop_oneof![
         4 => Just(Bytes::new()),
         2 => Just(Bytes::from_static(b"\0")),

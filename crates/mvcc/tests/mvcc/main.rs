@@ -12,3 +12,6 @@ mod model;
 mod properties;
 mod snapshots;
 mod sweeps;
+mod watch_limits;
+mod watch_threads;
+mod watches;

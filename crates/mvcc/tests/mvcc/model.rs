@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
-    Command, CommandKind, CompactionResponse, Compare, DeleteRangeRequest, DeleteRangeResponse,
-    KeyValue, KvError, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveResponse,
-    LeaseRevokeResponse, OpRequest, OpResponse, PutRequest, PutResponse, RangeRequest,
-    RangeResponse, RequestOp, ResponseHeader, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
+    self as kv_api, Command, CommandKind, CompactionResponse, Compare, DeleteRangeRequest,
+    DeleteRangeResponse, KeyValue, KvError, LeaseGrantRequest, LeaseGrantResponse,
+    LeaseKeepAliveResponse, LeaseRevokeResponse, OpRequest, OpResponse, PutRequest, PutResponse,
+    RangeRequest, RangeResponse, RequestOp, ResponseHeader, ResponseOp, TargetUnion, TxnRequest,
+    TxnResponse,
 };
-use quorate_mvcc::Response;
+use quorate_mvcc::{Response, WatchPosition};
 
 pub(crate) type State = BTreeMap<Bytes, KeyValue>;
 
@@ -144,6 +145,27 @@ impl Model {
 
     pub(crate) fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResponse, KvError> {
         self.work().txn(txn)
+    }
+
+    /// All events in order, with the keys as they were before, and their places.
+    pub(crate) fn events(&self) -> Vec<(WatchPosition, kv_api::Event)> {
+        let told = |event: &Event| {
+            let deleted = KeyValue {
+                key: event.key.clone(),
+                mod_revision: event.main,
+                ..KeyValue::default()
+            };
+            let is_create =
+                event.kv.as_ref().is_some_and(|kv| kv.create_revision == kv.mod_revision);
+            let before = self.states[event.main as usize - 1].get(&event.key).cloned();
+            let told = kv_api::Event {
+                r#type: i32::from(event.kv.is_none()),
+                kv: Some(event.kv.clone().unwrap_or(deleted)),
+                prev_kv: before.filter(|_| !is_create),
+            };
+            (WatchPosition { revision: event.main, event: event.sub }, told)
+        };
+        self.events.iter().map(told).collect()
     }
 
     pub(crate) fn hash(&self, revision: i64) -> u32 {

@@ -27,7 +27,7 @@ fn apply_in_runs(store: &mut Store, entries: &[Entry], lengths: &[usize]) -> Vec
 }
 
 /// Packs commands into entries of the given lengths, from index 1 on.
-fn pack(commands: &[KvCommand], lengths: &[usize]) -> Vec<Entry> {
+pub(crate) fn pack(commands: &[KvCommand], lengths: &[usize]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut packed = 0;
     for &length in lengths.iter().cycle() {
