@@ -253,6 +253,7 @@ impl Config {
             leases: LessorTiming {
                 election_timeout: self.election_timeout,
                 checkpoint_interval: self.lease_checkpoint_interval,
+                ..LessorTiming::default()
             },
             auto_compaction: self.auto_compaction,
             sweep_records_max: SWEEP_RECORDS_MAX,

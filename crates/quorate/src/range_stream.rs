@@ -74,7 +74,7 @@ impl RangeStream {
     }
 
     /// Prepares for the part after this one.
-    fn take(&mut self, answer: Result<RangeResponse, Error>) -> Result<RangeResponse, Error> {
+    fn accept(&mut self, answer: Result<RangeResponse, Error>) -> Result<RangeResponse, Error> {
         self.pending = None;
         let mut response = answer.inspect_err(|_| self.ended = true)?;
         let request = &mut self.range.request;
@@ -146,7 +146,7 @@ impl Iterator for RangeStream {
     fn next(&mut self) -> Option<Self::Item> {
         self.pending()?;
         let answer = self.pending.take()?.wait();
-        Some(self.take(answer))
+        Some(self.accept(answer))
     }
 }
 
@@ -158,7 +158,7 @@ impl Stream for RangeStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(pending) = self.pending() else { return Poll::Ready(None) };
         let answer = ready!(pending.poll_result(context));
-        Poll::Ready(Some(self.take(answer)))
+        Poll::Ready(Some(self.accept(answer)))
     }
 }
 

@@ -243,7 +243,7 @@ impl Watcher {
         loop {
             let left = deadline.saturating_since(self.seam.now());
             let answer = self.pending()?.wait_timeout(left)?;
-            if let Some(response) = self.take(answer) {
+            if let Some(response) = self.accept(answer) {
                 return Some(response);
             }
         }
@@ -293,7 +293,7 @@ impl Watcher {
     }
 
     /// Takes an answer; `None` if it is nothing to be told.
-    fn take(&mut self, answer: Result<Response, Error>) -> Option<Result<WatchResponse, Error>> {
+    fn accept(&mut self, answer: Result<Response, Error>) -> Option<Result<WatchResponse, Error>> {
         self.pending = None;
         let WatchAnswer { header, batch } = match answer {
             Ok(Response::Watch(answer)) => answer,
@@ -321,7 +321,7 @@ impl Iterator for Watcher {
         loop {
             self.pending()?;
             let answer = self.pending.take()?.wait();
-            if let Some(response) = self.take(answer) {
+            if let Some(response) = self.accept(answer) {
                 return Some(response);
             }
         }
@@ -340,7 +340,7 @@ impl Stream for Watcher {
         loop {
             let Some(pending) = self.pending() else { return Poll::Ready(None) };
             let answer = ready!(Pin::new(pending).poll(context));
-            if let Some(response) = self.take(answer) {
+            if let Some(response) = self.accept(answer) {
                 return Poll::Ready(Some(response));
             }
         }

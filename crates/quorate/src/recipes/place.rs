@@ -79,10 +79,10 @@ impl Place {
     }
 
     /// Sets the value of the key; whether the place was still taken.
-    pub(super) async fn set(&self, value: Bytes) -> Result<bool, Error> {
+    pub(super) fn set(&self, value: Bytes) -> Pending<bool> {
         let put = put_with_lease(self.key.clone(), value, self.session.lease());
-        let txn = self.session.client().txn().when(self.held()).then(put).commit().await?;
-        Ok(txn.succeeded)
+        let txn = self.session.client().txn().when(self.held()).then(put);
+        txn.commit().then(|txn| Ok(txn.succeeded))
     }
 
     /// Waits until fewer than `allowed` of the keys under `prefix` that `counts` accepts were made
