@@ -9,5 +9,6 @@ mod model;
 mod properties;
 mod snapshots;
 mod watch_limits;
+mod watch_races;
 mod watch_threads;
 mod watches;

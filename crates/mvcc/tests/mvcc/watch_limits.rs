@@ -144,7 +144,7 @@ fn a_store_that_failed_wakes_its_watches() {
     let mut store = open(&engine);
     let (wake, woken) = std::sync::mpsc::channel();
     let query = WatchQuery::new(KeySpan::Key("k".into()), 2);
-    let watching = store.reader().watch(&query, Box::new(move || drop(wake.send(()))));
+    let watching = store.reader().watch(&query, Box::new(move || wake.send(()).unwrap()));
     assert!(matches!(&watching, Ok(Watching::Waiting(_))));
     engine.fail_next_write(std::io::ErrorKind::StorageFull);
     assert!(store.apply(&pack(&[put("k", "v")], &[1]), &mut Vec::new()).is_err());
