@@ -25,8 +25,8 @@ const MOMENTS_MAX: usize = 1000;
 const RECORDS_MAX: usize = 10_000;
 
 impl Reader {
-    /// Tells what happened from `query.from` on; if that is nothing, `wake` is called once there may
-    /// be something. Nothing can happen unnoticed between the two.
+    /// Tells what happened from `query.from` on; if that is nothing, `wake` is called once there
+    /// may be something. Nothing can happen unnoticed between the two.
     ///
     /// A watch that wakes, or that got a batch, goes on by another call from [`Ticket::position`],
     /// or [`WatchBatch::next`]. It may be woken in vain: when the store was replaced by a snapshot,
@@ -112,8 +112,8 @@ impl Reader {
         self.shared().hub().wait_for(milestone, wake)
     }
 
-    /// Finds the next events from `from` on. None means that there are none up to the revision of the
-    /// batch, which was the hub's newest.
+    /// Finds the next events from `from` on. If there are none in the batch, there are none up to
+    /// its revision, which was the hub's newest.
     fn advance(&self, query: &WatchQuery, from: WatchPosition) -> Result<WatchBatch, RequestError> {
         if query.span.is_empty() {
             return Err(KvError::EmptyWatchRange.into());
