@@ -91,9 +91,9 @@ impl Place {
 pub(crate) type Slot = (Place, u64);
 
 /// All waiters. A key is looked for among the single keys, and once for each length that the common
-/// beginning of a watched range has. So an event costs as much as there are waiters for its key, and
-/// for ranges that have their common beginning with it and start before it. All others cost hardly
-/// anything, in particular those that watch a key or a prefix.
+/// beginning of a watched range has. So an event costs as much as there are waiters for its key,
+/// and for ranges that have their common beginning with it and start before it. All others cost
+/// hardly anything, in particular those that watch a key or a prefix.
 #[derive(Default)]
 pub(crate) struct Waiters {
     waiters: BTreeMap<Slot, Waiter>,
