@@ -141,8 +141,8 @@ impl Store {
         self
     }
 
-    /// Bounds the memory for the newest events, which watches are told without a look at the tables.
-    /// No result depends on it.
+    /// Bounds the memory for the newest events, which watches are told without a look at the
+    /// tables. No result depends on it.
     ///
     /// Default 16 MiB; from 0 (every watch reads the tables) to any size. An event counts with its
     /// key, its value and 256 bytes.
