@@ -21,7 +21,8 @@ use crate::txn::{Path, check, check_lease};
 use crate::{LIVE, RequestError, StoreError};
 
 /// Carries out `command` on `pending`, which stands at `head`; a change moves the head's revision
-/// by one. `id` names the command. A refused command changes nothing. After a failure `pending` is of no use any more.
+/// by one. `id` names the command. A refused command changes nothing. After a failure `pending` is
+/// of no use any more.
 pub(crate) fn execute(
     pending: &mut Pending<'_>,
     head: &mut Head,
