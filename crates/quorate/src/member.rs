@@ -13,7 +13,9 @@ use quorate_kv_api::{
     AlarmAction, AlarmRequest, AlarmResponse, AlarmType, Command, KvError, Limits, RangeRequest,
     ResponseHeader,
 };
-use quorate_mvcc::{Milestone, Reader, RequestError, StoreError, Ticket, WatchBatch, WatchQuery, Watching};
+use quorate_mvcc::{
+    Milestone, Reader, RequestError, StoreError, Ticket, WatchBatch, WatchQuery, Watching,
+};
 use quorate_raft_node::core::ProposeError;
 use quorate_raft_node::driver::{Abandoned, Completion, Driver, StopCause, completion};
 use quorate_types::{ByteSize, ClusterId, Instant, MemberId};
