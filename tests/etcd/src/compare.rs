@@ -1,0 +1,175 @@
+//! Which answers count as equal.
+//!
+//! Answers are compared field by field after [`normalise`], which takes out what two stores can
+//! never share: each line of it has its reason. Where Quorate follows newer rules than the etcd it
+//! is compared with, a [`Rule`] says which ones, and when it applies. Anything else is a
+//! difference.
+
+use quorate_kv_api::{
+    KeyValue, KvError, OpRequest, OpResponse, RangeRequest, RangeResponse, RequestOp,
+    ResponseHeader, ResponseOp, SortOrder, SortTarget, TxnRequest,
+};
+
+use crate::etcd::Version;
+use crate::operation::{Answer, Operation};
+
+/// What a comparison came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Equal in every field.
+    Equal,
+    /// Different as this rule says.
+    Accepted(Rule),
+    /// Different.
+    Different,
+}
+
+/// A difference from some versions of etcd that is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Rule {
+    /// A sort order that is none: refused here and since etcd 3.6, ignored before.
+    UnknownSortOrder,
+    /// A hash up to a negative revision: refused here once it is below the compact revision; etcd
+    /// hashes nothing.
+    NegativeHashRevision,
+}
+
+/// Compares the answers of Quorate and of an etcd of this version to one operation.
+pub fn compare(version: Version, operation: &Operation, ours: &Answer, theirs: &Answer) -> Verdict {
+    let (ours, theirs) = (normalise(operation, ours), normalise(operation, theirs));
+    if ours == theirs {
+        return Verdict::Equal;
+    }
+    match accepting_rule(version, operation, &ours) {
+        Some(rule) => Verdict::Accepted(rule),
+        None => Verdict::Different,
+    }
+}
+
+fn accepting_rule(version: Version, operation: &Operation, ours: &Answer) -> Option<Rule> {
+    let compacted = KvError::Compacted { requested: 0, compact_revision: 0 };
+    if version < Version(3, 6, 0)
+        && has_unknown_order(operation)
+        && *ours == refusal(&KvError::InvalidSortOption)
+    {
+        return Some(Rule::UnknownSortOrder);
+    }
+    match operation {
+        Operation::HashKv(request) if request.revision < 0 && *ours == refusal(&compacted) => {
+            Some(Rule::NegativeHashRevision)
+        }
+        _ => None,
+    }
+}
+
+/// How an error looks on the wire.
+pub fn refusal(cause: &KvError) -> Answer {
+    Answer::Refused { code: cause.grpc_code(), message: cause.etcd_message().to_owned() }
+}
+
+/// Takes out what two stores can never share.
+fn normalise(operation: &Operation, answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    match &mut answer {
+        Answer::Put(response) => without_identity(&mut response.header),
+        Answer::DeleteRange(response) => without_identity(&mut response.header),
+        Answer::Range(response) => {
+            without_identity(&mut response.header);
+            if let Operation::Range(request) = operation {
+                order_ties(request, response);
+            }
+        }
+        Answer::Txn(response) => {
+            without_identity(&mut response.header);
+            if let Operation::Txn(request) = operation {
+                order_ties_of_branch(request, response.succeeded, &mut response.responses);
+            }
+        }
+        Answer::HashKv(response) => {
+            // The client handle gives a hash without a header, and etcd before 3.6 does not tell
+            // the revision that it covered.
+            (response.header, response.hash_revision) = (None, 0);
+        }
+        Answer::Compact(response) => without_identity(&mut response.header),
+        Answer::LeaseGrant(response) => without_identity(&mut response.header),
+        Answer::LeaseRevoke(response) => without_identity(&mut response.header),
+        Answer::LeaseKeepAlive(response) => without_identity(&mut response.header),
+        Answer::LeaseTimeToLive(response) => {
+            without_identity(&mut response.header);
+            // etcd lists the keys in the order of a Go map.
+            response.keys.sort();
+        }
+        Answer::Leases(response) => {
+            without_identity(&mut response.header);
+            // By remaining time, which no two clocks measure alike.
+            response.leases.sort_by_key(|lease| lease.id);
+        }
+        Answer::Refused { .. } | Answer::Watched(_) => {}
+    }
+    answer
+}
+
+/// Two clusters have different ids, and had different elections.
+fn without_identity(header: &mut Option<ResponseHeader>) {
+    if let Some(header) = header {
+        *header = ResponseHeader::at(header.revision);
+    }
+}
+
+/// etcd sorts unstably: keys with equal values of the sort target come in any order, and if a limit
+/// cuts through them, any of them come. Here they are brought into key order. Of those that a limit
+/// cut through, and of keys sorted by values that were then left out, only the number remains to be
+/// compared.
+fn order_ties(request: &RangeRequest, response: &mut RangeResponse) {
+    if request.sort_target() == SortTarget::Key {
+        return;
+    }
+    if request.sort_target() == SortTarget::Value && request.keys_only {
+        let kvs = response.kvs.len();
+        response.kvs = vec![KeyValue::default(); kvs];
+        return;
+    }
+    let rank = |kv: &KeyValue| match request.sort_target() {
+        SortTarget::Key => (0, bytes::Bytes::new()),
+        SortTarget::Version => (kv.version, bytes::Bytes::new()),
+        SortTarget::Create => (kv.create_revision, bytes::Bytes::new()),
+        SortTarget::Mod => (kv.mod_revision, bytes::Bytes::new()),
+        SortTarget::Value => (0, kv.value.clone()),
+    };
+    let cut = response.more && request.sort_order() != SortOrder::None;
+    let last = response.kvs.last().filter(|_| cut).map(rank);
+    for group in response.kvs.chunk_by_mut(|a, b| rank(a) == rank(b)) {
+        group.sort_by(|a, b| a.key.cmp(&b.key));
+        if group.first().map(rank) == last {
+            group.fill(KeyValue::default());
+        }
+    }
+}
+
+fn order_ties_of_branch(request: &TxnRequest, succeeded: bool, responses: &mut [ResponseOp]) {
+    let ops = if succeeded { &request.success } else { &request.failure };
+    for (op, response) in ops.iter().zip(responses) {
+        match (&op.request, &mut response.response) {
+            (Some(OpRequest::Range(request)), Some(OpResponse::Range(response))) => {
+                order_ties(request, response);
+            }
+            (Some(OpRequest::Txn(request)), Some(OpResponse::Txn(response))) => {
+                order_ties_of_branch(request, response.succeeded, &mut response.responses);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn has_unknown_order(operation: &Operation) -> bool {
+    match operation {
+        Operation::Range(range) => !SortOrder::is_valid(range.sort_order),
+        Operation::Txn(txn) => txn.success.iter().chain(&txn.failure).any(op_has_unknown_order),
+        _ => false,
+    }
+}
+
+/// Nested transactions are never drawn with one: they write, and the stores would part.
+fn op_has_unknown_order(op: &RequestOp) -> bool {
+    matches!(&op.request, Some(OpRequest::Range(range)) if !SortOrder::is_valid(range.sort_order))
+}

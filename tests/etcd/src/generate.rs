@@ -1,0 +1,149 @@
+//! Operations from a seed.
+//!
+//! Few keys, few values and known revisions, so that operations meet. What a working client would
+//! never send has its share: empty keys, unknown leases, revisions that are over or to come, too
+//! many operations, numbers that mean nothing.
+
+mod draw;
+mod lease;
+mod range;
+mod txn;
+mod watch;
+mod write;
+
+use quorate_kv_api::{CompactionRequest, HashKvRequest};
+
+pub use draw::Draw;
+
+use crate::operation::{Answer, Kind, Operation};
+
+/// The kinds of operations that Quorate has, with their shares of a run.
+pub const SUPPORTED: &[(Kind, u64)] = &[
+    (Kind::Put, 30),
+    (Kind::DeleteRange, 8),
+    (Kind::Range, 30),
+    (Kind::Txn, 30),
+    (Kind::HashKv, 2),
+];
+
+/// What the next operations refer to, as the answers told it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outlook {
+    /// The newest revision.
+    pub revision: i64,
+    /// The oldest revision that can be read, or -1.
+    pub compact_revision: i64,
+    /// The leases that live.
+    pub leases: Vec<i64>,
+    /// The watches that are open.
+    pub watches: Vec<OpenWatch>,
+    /// The number of the next watch.
+    pub watch_next: u64,
+}
+
+/// A watch that was begun.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenWatch {
+    /// Its number.
+    pub number: u64,
+    /// A key that it watches.
+    pub key: bytes::Bytes,
+    /// The first revision that it sees.
+    pub start_revision: i64,
+    /// Whether it sees puts; if not, it sees deletions.
+    pub puts: bool,
+}
+
+impl Default for Outlook {
+    /// An empty store.
+    fn default() -> Self {
+        let (revision, compact_revision) = (1, -1);
+        Self { revision, compact_revision, leases: vec![], watches: vec![], watch_next: 0 }
+    }
+}
+
+impl Outlook {
+    /// Learns from an answer.
+    pub fn learn(&mut self, operation: &Operation, answer: &Answer) {
+        if let Some(revision) = answer.revision() {
+            self.revision = revision;
+        }
+        match (operation, answer) {
+            (Operation::Compact(request), Answer::Compact(_)) => {
+                self.compact_revision = request.revision;
+            }
+            (_, Answer::LeaseGrant(grant)) => self.leases.push(grant.id),
+            (Operation::LeaseRevoke(request), Answer::LeaseRevoke(_)) => {
+                self.leases.retain(|lease| *lease != request.id);
+            }
+            (Operation::WatchStart { number, request }, answer) => {
+                self.watch_next += 1;
+                if !watch::is_refused(answer) {
+                    self.watches.push(watch::open(*number, request, self.revision));
+                }
+            }
+            (Operation::WatchEnd { number, .. }, _) => {
+                self.watches.retain(|watch| watch.number != *number);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The next operations: mostly one; a watch that ends needs an event to end with before.
+pub fn operations(draw: &mut Draw, outlook: &Outlook) -> Vec<Planned> {
+    match draw.weighted(SUPPORTED) {
+        Kind::Put => now(Operation::Put(write::put(draw, outlook))),
+        Kind::DeleteRange => now(Operation::DeleteRange(write::delete_range(draw))),
+        Kind::Range => now(Operation::Range(range::range(draw, outlook))),
+        Kind::Txn => now(Operation::Txn(txn::txn(draw, outlook))),
+        Kind::HashKv => {
+            let revision = draw.revision(outlook);
+            now(Operation::HashKv(HashKvRequest { revision }))
+        }
+        Kind::Compact => {
+            // Which events a watch that lags behind still gets is a matter of time: none is open.
+            let mut planned: Vec<Planned> = outlook.watches.iter().flat_map(watch::end).collect();
+            let (revision, physical) = (draw.revision(outlook), draw.chance(50));
+            let compact = Operation::Compact(CompactionRequest { revision, physical });
+            planned.push(Planned::Operation(compact));
+            planned
+        }
+        Kind::LeaseGrant => now(Operation::LeaseGrant(lease::grant(draw, outlook))),
+        Kind::LeaseRevoke => now(Operation::LeaseRevoke(lease::revoke(draw, outlook))),
+        Kind::LeaseKeepAlive => now(Operation::LeaseKeepAlive(lease::keep_alive(draw, outlook))),
+        Kind::LeaseTimeToLive => now(Operation::LeaseTimeToLive(lease::ttl(draw, outlook))),
+        Kind::Leases => now(Operation::Leases),
+        Kind::WatchStart if outlook.watches.len() < WATCHES_MAX => {
+            let request = watch::create(draw, outlook);
+            now(Operation::WatchStart { number: outlook.watch_next, request })
+        }
+        Kind::WatchStart | Kind::WatchEnd => match draw.pick(&outlook.watches) {
+            Some(watch) => watch::end(watch).collect(),
+            None => vec![],
+        },
+    }
+}
+
+/// Ends all that is still open.
+pub fn last_operations(outlook: &Outlook) -> Vec<Planned> {
+    outlook.watches.iter().flat_map(watch::end).collect()
+}
+
+/// An operation that may depend on the answers to those before it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Planned {
+    /// As it is.
+    Operation(Operation),
+    /// Makes an event for a watch, again and again until it is one that the watch sees.
+    Fence(OpenWatch),
+    /// Ends a watch with the event of the fence before, which is the newest.
+    WatchEnd(u64),
+}
+
+fn now(operation: Operation) -> Vec<Planned> {
+    vec![Planned::Operation(operation)]
+}
+
+/// So that each sees many operations.
+const WATCHES_MAX: usize = 6;

@@ -1,0 +1,203 @@
+//! Runs of the same operations on both stores.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+use quorate_kv_api::{DeleteRangeRequest, PutRequest};
+
+use crate::compare::{Rule, Verdict, compare};
+use crate::etcd::{Binary, Etcd, Version};
+use crate::generate::{Draw, OpenWatch, Outlook, Planned, last_operations, operations};
+use crate::operation::{Answer, Answers, Kind, Operation};
+use crate::quorate::Quorate;
+use crate::wire::Wire;
+
+/// How much to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How many operations in all; a few more may be needed to end watches.
+    pub operations: u64,
+    /// The seed of the first round; each further round adds 1.
+    pub seed: u64,
+}
+
+/// What came up in a run.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Summary {
+    /// How many operations of each kind were accepted, and how many refused.
+    pub operations: BTreeMap<Kind, Tally>,
+    /// How often each rule excused a difference.
+    pub rules: BTreeMap<Rule, u64>,
+}
+
+/// Answers of one kind of operation.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Tally {
+    /// Carried out by both.
+    pub accepted: u64,
+    /// Refused by both.
+    pub refused: u64,
+}
+
+impl Summary {
+    /// How many operations there were.
+    pub fn count(&self) -> u64 {
+        self.operations.values().map(|tally| tally.accepted + tally.refused).sum()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} operations", self.count())?;
+        for (kind, Tally { accepted, refused }) in &self.operations {
+            write!(formatter, ", {kind:?} {accepted}+{refused}")?;
+        }
+        for (rule, count) in &self.rules {
+            write!(formatter, "; {count} excused by {rule:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs rounds of operations on fresh stores until there are enough of them.
+///
+/// # Errors
+///
+/// With the first difference, or with the first store that does not answer; the text holds
+/// everything needed to repeat it.
+pub fn run(binary: &Binary, settings: Settings) -> Result<Summary, String> {
+    let mut summary = Summary::default();
+    let mut seed = settings.seed;
+    while summary.count() < settings.operations {
+        let left = settings.operations - summary.count();
+        let etcd = Etcd::start(binary)?;
+        let mut round = Round::new(binary.version, seed, etcd.connect()?)?;
+        if let Err(cause) = round.run(left.min(ROUND_OPERATIONS), &mut summary) {
+            let (version, log) = (binary.version, etcd.log_end());
+            return Err(format!(
+                "etcd {version}: {cause}\nrepeat with QUORATE_DIFFERENTIAL_SEED={seed} \
+                 QUORATE_DIFFERENTIAL_OPERATIONS={ROUND_OPERATIONS}\nlog of etcd:\n{log}"
+            ));
+        }
+        seed = seed.wrapping_add(1);
+    }
+    Ok(summary)
+}
+
+/// One pair of fresh stores.
+struct Round {
+    version: Version,
+    draw: Draw,
+    quorate: Quorate,
+    etcd: Wire,
+    outlook: Outlook,
+    number: u64,
+    recent: VecDeque<String>,
+}
+
+impl Round {
+    fn new(version: Version, seed: u64, etcd: Wire) -> Result<Self, String> {
+        Ok(Self {
+            version,
+            draw: Draw::new(seed),
+            quorate: Quorate::open()?,
+            etcd,
+            outlook: Outlook::default(),
+            number: 0,
+            recent: VecDeque::new(),
+        })
+    }
+
+    fn run(&mut self, operations_min: u64, summary: &mut Summary) -> Result<(), String> {
+        while self.number < operations_min {
+            for planned in operations(&mut self.draw, &self.outlook) {
+                self.follow(planned, summary)?;
+            }
+        }
+        for planned in last_operations(&self.outlook) {
+            self.follow(planned, summary)?;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, planned: Planned, summary: &mut Summary) -> Result<(), String> {
+        match planned {
+            Planned::Operation(operation) => self.both(operation, summary),
+            Planned::Fence(watch) => self.fence(&watch, summary),
+            Planned::WatchEnd(number) => {
+                let revision = self.outlook.revision;
+                self.both(Operation::WatchEnd { number, revision }, summary)
+            }
+        }
+    }
+
+    /// Makes an event that the watch sees.
+    fn fence(&mut self, watch: &OpenWatch, summary: &mut Summary) -> Result<(), String> {
+        loop {
+            self.both(Operation::Put(PutRequest::new(watch.key.clone(), "fence")), summary)?;
+            if !watch.puts {
+                let delete = DeleteRangeRequest::key(watch.key.clone());
+                self.both(Operation::DeleteRange(delete), summary)?;
+            }
+            if self.outlook.revision >= watch.start_revision {
+                return Ok(());
+            }
+        }
+    }
+
+    fn both(&mut self, operation: Operation, summary: &mut Summary) -> Result<(), String> {
+        self.number += 1;
+        let ours = self.quorate.answer(&operation);
+        let theirs = self.etcd.answer(&operation);
+        let (ours, theirs) = match (ours, theirs) {
+            (Ok(ours), Ok(theirs)) => (ours, theirs),
+            (ours, theirs) => {
+                return Err(self.report("no answer", &operation, &ours, &theirs));
+            }
+        };
+        match compare(self.version, &operation, &ours, &theirs) {
+            Verdict::Equal => {}
+            Verdict::Accepted(rule) => *summary.rules.entry(rule).or_default() += 1,
+            Verdict::Different => {
+                return Err(self.report("answers differ", &operation, &ours, &theirs));
+            }
+        }
+        let tally = summary.operations.entry(operation.kind()).or_default();
+        if ours.is_refused() {
+            tally.refused += 1
+        } else {
+            tally.accepted += 1
+        }
+        self.outlook.learn(&operation, &ours);
+        self.remember(&operation, &ours);
+        Ok(())
+    }
+
+    fn remember(&mut self, operation: &Operation, answer: &Answer) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(format!("{}: {operation:?}\n  -> {answer:?}", self.number));
+    }
+
+    fn report(
+        &self,
+        what: &str,
+        operation: &Operation,
+        ours: &dyn fmt::Debug,
+        theirs: &dyn fmt::Debug,
+    ) -> String {
+        let recent = Vec::from(self.recent.clone()).join("\n");
+        let number = self.number;
+        format!(
+            "{what} at operation {number}\n{operation:#?}\nquorate: {ours:#?}\netcd: {theirs:#?}\n\
+             before (answers of quorate):\n{recent}"
+        )
+    }
+}
+
+/// Enough to fill a store and to grow a history; few enough that what holds only for young stores
+/// comes up often.
+const ROUND_OPERATIONS: u64 = 1_000;
+/// How many operations before a difference are shown.
+const RECENT: usize = 6;
