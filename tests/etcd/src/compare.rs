@@ -32,6 +32,9 @@ pub enum Rule {
     /// A hash up to a negative revision: refused here once it is below the compact revision; etcd
     /// hashes nothing.
     NegativeHashRevision,
+    /// A transaction that deletes all keys from one on and then puts one of them with its present
+    /// value or lease: refused here; every etcd so far accepts it and ends itself with a panic.
+    CrashOfEtcd,
 }
 
 /// Compares the answers of Quorate and of an etcd of this version to one operation.
@@ -44,6 +47,12 @@ pub fn compare(version: Version, operation: &Operation, ours: &Answer, theirs: &
         Some(rule) => Verdict::Accepted(rule),
         None => Verdict::Different,
     }
+}
+
+/// Whether a refusal of ours is for an operation that may make etcd end itself; if it did, that is
+/// [`Rule::CrashOfEtcd`].
+pub fn may_crash_etcd(operation: &Operation, ours: &Answer) -> bool {
+    matches!(operation, Operation::Txn(_)) && *ours == refusal(&KvError::KeyNotFound)
 }
 
 fn accepting_rule(version: Version, operation: &Operation, ours: &Answer) -> Option<Rule> {

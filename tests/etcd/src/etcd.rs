@@ -180,12 +180,21 @@ impl Etcd {
         Wire::new(&self.client_url)
     }
 
+    /// Whether it has ended itself because an operation failed in the midst of a transaction.
+    pub fn has_failed_in_a_transaction(&self) -> bool {
+        self.log().contains("unexpected error during txn")
+    }
+
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
-        let log = fs::read(self.folder.path().join(LOG)).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+    }
+
+    fn log(&self) -> String {
+        let log = fs::read(self.folder.path().join(LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 }
 

@@ -17,13 +17,33 @@ pub use draw::Draw;
 
 use crate::operation::{Answer, Kind, Operation};
 
-/// The kinds of operations that Quorate has, with their shares of a run.
-pub const SUPPORTED: &[(Kind, u64)] = &[
+/// Kinds of operations with their shares of a run.
+pub type Shares = &'static [(Kind, u64)];
+
+/// What Quorate has.
+pub const SUPPORTED: Shares = &[
     (Kind::Put, 30),
     (Kind::DeleteRange, 8),
     (Kind::Range, 30),
     (Kind::Txn, 30),
     (Kind::HashKv, 2),
+];
+
+/// Everything.
+pub const ALL: Shares = &[
+    (Kind::Put, 30),
+    (Kind::DeleteRange, 8),
+    (Kind::Range, 25),
+    (Kind::Txn, 30),
+    (Kind::HashKv, 3),
+    (Kind::Compact, 2),
+    (Kind::LeaseGrant, 4),
+    (Kind::LeaseRevoke, 3),
+    (Kind::LeaseKeepAlive, 2),
+    (Kind::LeaseTimeToLive, 3),
+    (Kind::Leases, 1),
+    (Kind::WatchStart, 3),
+    (Kind::WatchEnd, 1),
 ];
 
 /// What the next operations refer to, as the answers told it.
@@ -91,8 +111,8 @@ impl Outlook {
 }
 
 /// The next operations: mostly one; a watch that ends needs an event to end with before.
-pub fn operations(draw: &mut Draw, outlook: &Outlook) -> Vec<Planned> {
-    match draw.weighted(SUPPORTED) {
+pub fn operations(draw: &mut Draw, shares: Shares, outlook: &Outlook) -> Vec<Planned> {
+    match draw.weighted(shares) {
         Kind::Put => now(Operation::Put(write::put(draw, outlook))),
         Kind::DeleteRange => now(Operation::DeleteRange(write::delete_range(draw))),
         Kind::Range => now(Operation::Range(range::range(draw, outlook))),

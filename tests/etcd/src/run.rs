@@ -5,12 +5,11 @@ use std::fmt;
 
 use quorate_kv_api::{DeleteRangeRequest, PutRequest};
 
-use crate::compare::{Rule, Verdict, compare};
+use crate::compare::{Rule, Verdict, compare, may_crash_etcd};
 use crate::etcd::{Binary, Etcd, Version};
-use crate::generate::{Draw, OpenWatch, Outlook, Planned, last_operations, operations};
+use crate::generate::{Draw, OpenWatch, Outlook, Planned, Shares, last_operations, operations};
 use crate::operation::{Answer, Answers, Kind, Operation};
 use crate::quorate::Quorate;
-use crate::wire::Wire;
 
 /// How much to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,58 +58,97 @@ impl fmt::Display for Summary {
     }
 }
 
+/// What is compared with an etcd.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// Quorate.
+    Quorate,
+    /// Another etcd, to see what changed between the two.
+    Etcd(&'a Binary),
+}
+
 /// Runs rounds of operations on fresh stores until there are enough of them.
 ///
 /// # Errors
 ///
 /// With the first difference, or with the first store that does not answer; the text holds
 /// everything needed to repeat it.
-pub fn run(binary: &Binary, settings: Settings) -> Result<Summary, String> {
+pub fn run(
+    subject: Subject<'_>,
+    peer: &Binary,
+    shares: Shares,
+    settings: Settings,
+) -> Result<Summary, String> {
     let mut summary = Summary::default();
     let mut seed = settings.seed;
     while summary.count() < settings.operations {
         let left = settings.operations - summary.count();
-        let etcd = Etcd::start(binary)?;
-        let mut round = Round::new(binary.version, seed, etcd.connect()?)?;
-        if let Err(cause) = round.run(left.min(ROUND_OPERATIONS), &mut summary) {
-            let (version, log) = (binary.version, etcd.log_end());
-            return Err(format!(
-                "etcd {version}: {cause}\nrepeat with QUORATE_DIFFERENTIAL_SEED={seed} \
-                 QUORATE_DIFFERENTIAL_OPERATIONS={ROUND_OPERATIONS}\nlog of etcd:\n{log}"
-            ));
-        }
+        run_round(subject, peer, shares, seed, left.min(ROUND_OPERATIONS), &mut summary)?;
         seed = seed.wrapping_add(1);
     }
     Ok(summary)
 }
 
+fn run_round(
+    subject: Subject<'_>,
+    peer: &Binary,
+    shares: Shares,
+    seed: u64,
+    operations: u64,
+    summary: &mut Summary,
+) -> Result<(), String> {
+    let etcd = Etcd::start(peer)?;
+    // It stays until the round is over.
+    let other;
+    let ours: Box<dyn Answers> = match subject {
+        Subject::Quorate => Box::new(Quorate::open()?),
+        Subject::Etcd(binary) => {
+            other = Etcd::start(binary)?;
+            Box::new(other.connect()?)
+        }
+    };
+    let theirs = Box::new(etcd.connect()?);
+    let mut round = Round {
+        version: peer.version,
+        draw: Draw::new(seed),
+        shares,
+        ours,
+        theirs,
+        etcd: &etcd,
+        is_over: false,
+        outlook: Outlook::default(),
+        number: 0,
+        recent: VecDeque::new(),
+    };
+    round.run(operations, summary).map_err(|cause| {
+        let (version, log) = (peer.version, etcd.log_end());
+        format!(
+            "etcd {version}: {cause}\nrepeat with QUORATE_DIFFERENTIAL_SEED={seed} \
+             QUORATE_DIFFERENTIAL_OPERATIONS={ROUND_OPERATIONS}\nlog of etcd:\n{log}"
+        )
+    })
+}
+
 /// One pair of fresh stores.
-struct Round {
+struct Round<'a> {
     version: Version,
     draw: Draw,
-    quorate: Quorate,
-    etcd: Wire,
+    shares: Shares,
+    ours: Box<dyn Answers>,
+    theirs: Box<dyn Answers>,
+    /// The server behind `theirs`.
+    etcd: &'a Etcd,
+    /// Whether that server is gone.
+    is_over: bool,
     outlook: Outlook,
     number: u64,
     recent: VecDeque<String>,
 }
 
-impl Round {
-    fn new(version: Version, seed: u64, etcd: Wire) -> Result<Self, String> {
-        Ok(Self {
-            version,
-            draw: Draw::new(seed),
-            quorate: Quorate::open()?,
-            etcd,
-            outlook: Outlook::default(),
-            number: 0,
-            recent: VecDeque::new(),
-        })
-    }
-
+impl Round<'_> {
     fn run(&mut self, operations_min: u64, summary: &mut Summary) -> Result<(), String> {
-        while self.number < operations_min {
-            for planned in operations(&mut self.draw, &self.outlook) {
+        while self.number < operations_min && !self.is_over {
+            for planned in operations(&mut self.draw, self.shares, &self.outlook) {
                 self.follow(planned, summary)?;
             }
         }
@@ -121,6 +159,9 @@ impl Round {
     }
 
     fn follow(&mut self, planned: Planned, summary: &mut Summary) -> Result<(), String> {
+        if self.is_over {
+            return Ok(());
+        }
         match planned {
             Planned::Operation(operation) => self.both(operation, summary),
             Planned::Fence(watch) => self.fence(&watch, summary),
@@ -139,7 +180,7 @@ impl Round {
                 let delete = DeleteRangeRequest::key(watch.key.clone());
                 self.both(Operation::DeleteRange(delete), summary)?;
             }
-            if self.outlook.revision >= watch.start_revision {
+            if self.is_over || self.outlook.revision >= watch.start_revision {
                 return Ok(());
             }
         }
@@ -147,10 +188,15 @@ impl Round {
 
     fn both(&mut self, operation: Operation, summary: &mut Summary) -> Result<(), String> {
         self.number += 1;
-        let ours = self.quorate.answer(&operation);
-        let theirs = self.etcd.answer(&operation);
+        let ours = self.ours.answer(&operation);
+        let theirs = self.theirs.answer(&operation);
         let (ours, theirs) = match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => (ours, theirs),
+            (ours, Err(_)) if self.is_known_crash(&operation, &ours) => {
+                *summary.rules.entry(Rule::CrashOfEtcd).or_default() += 1;
+                self.is_over = true;
+                return Ok(());
+            }
             (ours, theirs) => {
                 return Err(self.report("no answer", &operation, &ours, &theirs));
             }
@@ -173,6 +219,12 @@ impl Round {
         Ok(())
     }
 
+    /// If ours is an etcd, too, both are gone.
+    fn is_known_crash(&self, operation: &Operation, ours: &Result<Answer, String>) -> bool {
+        ours.as_ref().map_or(true, |ours| may_crash_etcd(operation, ours))
+            && self.etcd.has_failed_in_a_transaction()
+    }
+
     fn remember(&mut self, operation: &Operation, answer: &Answer) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -190,8 +242,8 @@ impl Round {
         let recent = Vec::from(self.recent.clone()).join("\n");
         let number = self.number;
         format!(
-            "{what} at operation {number}\n{operation:#?}\nquorate: {ours:#?}\netcd: {theirs:#?}\n\
-             before (answers of quorate):\n{recent}"
+            "{what} at operation {number}\n{operation:#?}\nours: {ours:#?}\netcd: {theirs:#?}\n\
+             before (our answers):\n{recent}"
         )
     }
 }

@@ -1,6 +1,7 @@
 //! Calling etcd by gRPC, with our own messages: they have etcd's numbers.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -188,13 +189,18 @@ impl Answers for Wire {
     fn answer(&mut self, operation: &Operation) -> Result<Answer, String> {
         match self.carry_out(operation) {
             Ok(answer) => Ok(answer),
-            Err(status) if BROKEN.contains(&status.code()) => Err(format!("etcd: {status}")),
+            Err(status) if is_broken(&status) => Err(format!("etcd: {status}")),
             Err(status) => Ok(Answer::Refused {
                 code: status.code().into(),
                 message: status.message().to_owned(),
             }),
         }
     }
+}
+
+/// Whether an error is no answer: it comes from the connection, or from a server that is broken.
+fn is_broken(status: &Status) -> bool {
+    status.source().is_some() || BROKEN.contains(&status.code())
 }
 
 fn over(response: &WatchResponse) -> Watched {
@@ -213,7 +219,7 @@ async fn ready(client: &mut Grpc<Channel>) -> Result<(), Status> {
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))
 }
 
-/// No answer to any operation we send: the server or the connection is broken.
+/// What a working etcd answers to none of the operations sent here.
 const BROKEN: [Code; 5] =
     [Code::Cancelled, Code::Unavailable, Code::Internal, Code::DeadlineExceeded, Code::Aborted];
 const NO_ANSWER: &str = "no answer in time";

@@ -4,36 +4,59 @@ use std::env;
 use std::io::{Write, stderr};
 use std::time::Instant;
 
-use quorate_etcd_tests::etcd::{HOW_TO_GET, binaries};
-use quorate_etcd_tests::generate::SUPPORTED;
-use quorate_etcd_tests::run::{Settings, run};
+use quorate_etcd_tests::etcd::{Binary, HOW_TO_GET, binaries};
+use quorate_etcd_tests::generate::{ALL, SUPPORTED, Shares};
+use quorate_etcd_tests::run::{Settings, Subject, run};
 
 /// The default of `QUORATE_DIFFERENTIAL_OPERATIONS`, for each etcd.
 const OPERATIONS: u64 = 5_000;
+/// The same between two versions of etcd.
+const OPERATIONS_BETWEEN_VERSIONS: u64 = 2_000;
 /// The default of `QUORATE_DIFFERENTIAL_SEED`.
 const SEED: u64 = 1;
 
 #[test]
 fn quorate_answers_as_etcd_does() {
-    let settings = Settings {
-        operations: number("QUORATE_DIFFERENTIAL_OPERATIONS", OPERATIONS),
-        seed: number("QUORATE_DIFFERENTIAL_SEED", SEED),
-    };
-    let binaries = binaries().unwrap_or_else(|cause| panic!("{cause}"));
-    if binaries.is_empty() {
+    let settings = settings(OPERATIONS);
+    for peer in &peers() {
+        compare("quorate", Subject::Quorate, peer, SUPPORTED, settings);
+    }
+}
+
+/// What the comparison itself is worth: two servers whose answers are known to be etcd's.
+#[test]
+fn an_etcd_answers_as_an_older_one_does() {
+    let settings = settings(OPERATIONS_BETWEEN_VERSIONS);
+    for pair in peers().windows(2) {
+        let [older, newer] = pair else { unreachable!("a window of two has two") };
+        compare(&format!("etcd {}", newer.version), Subject::Etcd(newer), older, ALL, settings);
+    }
+}
+
+fn compare(name: &str, subject: Subject<'_>, peer: &Binary, shares: Shares, settings: Settings) {
+    let begun = Instant::now();
+    let summary = run(subject, peer, shares, settings).unwrap_or_else(|cause| panic!("{cause}"));
+    let seconds = begun.elapsed().as_secs();
+    say(&format!("{name} and etcd {} in {seconds} s: {summary}", peer.version));
+    for (kind, _) in shares {
+        assert!(summary.operations.contains_key(kind), "no {kind:?} was drawn");
+    }
+}
+
+fn peers() -> Vec<Binary> {
+    let found = binaries().unwrap_or_else(|cause| panic!("{cause}"));
+    if found.is_empty() {
         let required = env::var("QUORATE_REQUIRE_PEERS").is_ok_and(|value| value == "1");
         assert!(!required, "no etcd to compare with; get one: {HOW_TO_GET}");
         say(&format!("SKIPPED: no etcd to compare with; get one: {HOW_TO_GET}"));
-        return;
     }
-    for binary in &binaries {
-        let begun = Instant::now();
-        let summary = run(binary, settings).unwrap_or_else(|cause| panic!("{cause}"));
-        let seconds = begun.elapsed().as_secs();
-        say(&format!("etcd {} in {seconds} s: {summary}", binary.version));
-        for (kind, _) in SUPPORTED {
-            assert!(summary.operations.contains_key(kind), "no {kind:?} was drawn");
-        }
+    found
+}
+
+fn settings(operations: u64) -> Settings {
+    Settings {
+        operations: number("QUORATE_DIFFERENTIAL_OPERATIONS", operations),
+        seed: number("QUORATE_DIFFERENTIAL_SEED", SEED),
     }
 }
 

@@ -134,4 +134,4 @@ const KEYS: [&[u8]; 12] = [
     b"\xff",
     b"\xff\xff",
 ];
-const LONG_VALUE: usize = 300;
+const LONG_VALUE: usize = 40;
