@@ -12,6 +12,7 @@ use quorate_kv_api::{
 
 use crate::etcd::Version;
 use crate::operation::{Answer, Operation};
+use crate::watch::Watched;
 
 /// What a comparison came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,21 +33,37 @@ pub enum Rule {
     /// A hash up to a negative revision: refused here once it is below the compact revision; etcd
     /// hashes nothing.
     NegativeHashRevision,
+    /// A hash up to the compact revision: given here and by etcd's newest, refused before.
+    HashAtCompactRevision,
+    /// A watch from a negative revision: refused here and since etcd 3.5.24; before, it begins and
+    /// then sends a response that means nothing.
+    NegativeWatchRevision,
+    /// A deletion at the compact revision: kept for watches here and since etcd 3.4.34 and 3.5.16,
+    /// lost before.
+    TombstoneAtCompactRevision,
     /// A transaction that deletes all keys from one on and then puts one of them with its present
     /// value or lease: refused here; every etcd so far accepts it and ends itself with a panic.
     CrashOfEtcd,
 }
 
-/// Compares the answers of Quorate and of an etcd of this version to one operation.
-pub fn compare(version: Version, operation: &Operation, ours: &Answer, theirs: &Answer) -> Verdict {
-    let (ours, theirs) = (normalise(operation, ours), normalise(operation, theirs));
+/// What a comparison must know beside the answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Context {
+    /// The version of the etcd.
+    pub version: Version,
+    /// The compact revision of both stores.
+    pub compact_revision: i64,
+}
+
+/// Compares the answers of Quorate and of an etcd to one operation.
+pub fn compare(context: Context, operation: &Operation, ours: &Answer, theirs: &Answer) -> Verdict {
+    let (ours, mut theirs) = (normalise(operation, ours), normalise(operation, theirs));
+    level_times(&ours, &mut theirs);
     if ours == theirs {
         return Verdict::Equal;
     }
-    match accepting_rule(version, operation, &ours) {
-        Some(rule) => Verdict::Accepted(rule),
-        None => Verdict::Different,
-    }
+    let holds = |rule: &Rule| rule.excuses(context, operation, &ours, &theirs);
+    RULES.into_iter().find(holds).map_or(Verdict::Different, Verdict::Accepted)
 }
 
 /// Whether a refusal of ours is for an operation that may make etcd end itself; if it did, that is
@@ -55,20 +72,59 @@ pub fn may_crash_etcd(operation: &Operation, ours: &Answer) -> bool {
     matches!(operation, Operation::Txn(_)) && *ours == refusal(&KvError::KeyNotFound)
 }
 
-fn accepting_rule(version: Version, operation: &Operation, ours: &Answer) -> Option<Rule> {
-    let compacted = KvError::Compacted { requested: 0, compact_revision: 0 };
-    if version < Version(3, 6, 0)
-        && has_unknown_order(operation)
-        && *ours == refusal(&KvError::InvalidSortOption)
-    {
-        return Some(Rule::UnknownSortOrder);
-    }
-    match operation {
-        Operation::HashKv(request) if request.revision < 0 && *ours == refusal(&compacted) => {
-            Some(Rule::NegativeHashRevision)
+impl Rule {
+    fn excuses(
+        self,
+        context: Context,
+        operation: &Operation,
+        ours: &Answer,
+        theirs: &Answer,
+    ) -> bool {
+        let Context { version, compact_revision } = context;
+        match (self, operation) {
+            (Self::UnknownSortOrder, _) => {
+                version < Version(3, 6, 0)
+                    && has_unknown_order(operation)
+                    && *ours == refusal(&KvError::InvalidSortOption)
+            }
+            (Self::NegativeHashRevision, Operation::HashKv(request)) => {
+                request.revision < 0 && *ours == refusal(&COMPACTED)
+            }
+            (Self::HashAtCompactRevision, Operation::HashKv(request)) => {
+                version < Version(3, 6, 0)
+                    && request.revision == compact_revision
+                    && !ours.is_refused()
+                    && *theirs == refusal(&COMPACTED)
+            }
+            (Self::NegativeWatchRevision, Operation::WatchStart { request, .. }) => {
+                version < Version(3, 5, 24)
+                    && request.start_revision < 0
+                    && *ours == canceled(&COMPACTED)
+                    && *theirs == Answer::Watched(Watched::Began)
+            }
+            (Self::TombstoneAtCompactRevision, Operation::WatchEnd { .. }) => {
+                let keeps_them = version >= Version(3, 5, 16)
+                    || (version < Version(3, 5, 0) && version >= Version(3, 4, 34));
+                !keeps_them && *theirs == without_tombstones_at(compact_revision, ours)
+            }
+            // Said by `may_crash_etcd`, as there is no answer to compare.
+            _ => false,
         }
-        _ => None,
     }
+}
+
+fn without_tombstones_at(compact_revision: i64, answer: &Answer) -> Answer {
+    let Answer::Watched(Watched::Events(events)) = answer else {
+        return answer.clone();
+    };
+    let mut events = events.clone();
+    events.retain(|event| !event.is_delete() || event.revision() != compact_revision);
+    Answer::Watched(Watched::Events(events))
+}
+
+/// How a refusal to begin a watch looks on the wire.
+pub fn canceled(cause: &KvError) -> Answer {
+    Answer::Watched(Watched::Canceled { reason: cause.etcd_message().to_owned() })
 }
 
 /// How an error looks on the wire.
@@ -116,6 +172,17 @@ fn normalise(operation: &Operation, answer: &Answer) -> Answer {
         Answer::Refused { .. } | Answer::Watched(_) => {}
     }
     answer
+}
+
+/// What is left of a lease is cut to whole seconds, and the two were granted one after the other:
+/// a second more or less is the same.
+fn level_times(ours: &Answer, theirs: &mut Answer) {
+    if let (Answer::LeaseTimeToLive(ours), Answer::LeaseTimeToLive(theirs)) = (ours, theirs)
+        && ours.ttl.min(theirs.ttl) >= 0
+        && ours.ttl.abs_diff(theirs.ttl) <= 1
+    {
+        theirs.ttl = ours.ttl;
+    }
 }
 
 /// Two clusters have different ids, and had different elections.
@@ -182,3 +249,14 @@ fn has_unknown_order(operation: &Operation) -> bool {
 fn op_has_unknown_order(op: &RequestOp) -> bool {
     matches!(&op.request, Some(OpRequest::Range(range)) if !SortOrder::is_valid(range.sort_order))
 }
+
+const RULES: [Rule; 5] = [
+    Rule::UnknownSortOrder,
+    Rule::NegativeHashRevision,
+    Rule::HashAtCompactRevision,
+    Rule::NegativeWatchRevision,
+    Rule::TombstoneAtCompactRevision,
+];
+
+/// On the wire its revisions do not show.
+const COMPACTED: KvError = KvError::Compacted { requested: 0, compact_revision: 0 };

@@ -98,7 +98,8 @@ impl Outlook {
             }
             (Operation::WatchStart { number, request }, answer) => {
                 self.watch_next += 1;
-                if !watch::is_refused(answer) {
+                // Where etcd begins a watch from a negative revision, it never sees anything.
+                if !watch::is_refused(answer) && request.start_revision >= 0 {
                     self.watches.push(watch::open(*number, request, self.revision));
                 }
             }
@@ -124,9 +125,9 @@ pub fn operations(draw: &mut Draw, shares: Shares, outlook: &Outlook) -> Vec<Pla
         Kind::Compact => {
             // Which events a watch that lags behind still gets is a matter of time: none is open.
             let mut planned: Vec<Planned> = outlook.watches.iter().flat_map(watch::end).collect();
-            let (revision, physical) = (draw.revision(outlook), draw.chance(50));
-            let compact = Operation::Compact(CompactionRequest { revision, physical });
-            planned.push(Planned::Operation(compact));
+            // Physical, as etcd may show what is compacted until it is removed.
+            let request = CompactionRequest { revision: draw.revision(outlook), physical: true };
+            planned.push(Planned::Operation(Operation::Compact(request)));
             planned
         }
         Kind::LeaseGrant => now(Operation::LeaseGrant(lease::grant(draw, outlook))),
@@ -145,9 +146,14 @@ pub fn operations(draw: &mut Draw, shares: Shares, outlook: &Outlook) -> Vec<Pla
     }
 }
 
-/// Ends all that is still open.
-pub fn last_operations(outlook: &Outlook) -> Vec<Planned> {
-    outlook.watches.iter().flat_map(watch::end).collect()
+/// Ends all that is still open; then what etcd does not finish in time for operations after it.
+pub fn last_operations(shares: Shares, outlook: &Outlook) -> Vec<Planned> {
+    let mut planned: Vec<Planned> = outlook.watches.iter().flat_map(watch::end).collect();
+    if shares.iter().any(|(kind, _)| *kind == Kind::Compact) {
+        let request = CompactionRequest { revision: outlook.revision, physical: false };
+        planned.push(Planned::Operation(Operation::Compact(request)));
+    }
+    planned
 }
 
 /// An operation that may depend on the answers to those before it.

@@ -154,9 +154,13 @@ impl Answer {
         header.map(|header| header.revision)
     }
 
-    /// Whether it is an error.
+    /// Whether it is an error, or the end of a watch.
     pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Watched(Watched::Compacted { .. } | Watched::Canceled { .. })
+        )
     }
 }
 

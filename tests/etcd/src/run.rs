@@ -5,7 +5,7 @@ use std::fmt;
 
 use quorate_kv_api::{DeleteRangeRequest, PutRequest};
 
-use crate::compare::{Rule, Verdict, compare, may_crash_etcd};
+use crate::compare::{Context, Rule, Verdict, compare, may_crash_etcd};
 use crate::etcd::{Binary, Etcd, Version};
 use crate::generate::{Draw, OpenWatch, Outlook, Planned, Shares, last_operations, operations};
 use crate::operation::{Answer, Answers, Kind, Operation};
@@ -152,7 +152,7 @@ impl Round<'_> {
                 self.follow(planned, summary)?;
             }
         }
-        for planned in last_operations(&self.outlook) {
+        for planned in last_operations(self.shares, &self.outlook) {
             self.follow(planned, summary)?;
         }
         Ok(())
@@ -201,7 +201,9 @@ impl Round<'_> {
                 return Err(self.report("no answer", &operation, &ours, &theirs));
             }
         };
-        match compare(self.version, &operation, &ours, &theirs) {
+        let (version, compact_revision) = (self.version, self.outlook.compact_revision);
+        let context = Context { version, compact_revision };
+        match compare(context, &operation, &ours, &theirs) {
             Verdict::Equal => {}
             Verdict::Accepted(rule) => *summary.rules.entry(rule).or_default() += 1,
             Verdict::Different => {
@@ -242,7 +244,7 @@ impl Round<'_> {
         let recent = Vec::from(self.recent.clone()).join("\n");
         let number = self.number;
         format!(
-            "{what} at operation {number}\n{operation:#?}\nours: {ours:#?}\netcd: {theirs:#?}\n\
+            "{what} at operation {number}\n{operation:?}\nours: {ours:?}\netcd: {theirs:?}\n\
              before (our answers):\n{recent}"
         )
     }
