@@ -260,3 +260,124 @@ const RULES: [Rule; 5] = [
 
 /// On the wire its revisions do not show.
 const COMPACTED: KvError = KvError::Compacted { requested: 0, compact_revision: 0 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_kv_api::{
+        CompactionRequest, CompactionResponse, Event, EventType, HashKvRequest, HashKvResponse,
+        LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
+    };
+
+    const OLD: Version = Version(3, 5, 1);
+    const NEW: Version = Version(3, 6, 6);
+
+    fn check(version: Version, operation: &Operation, ours: Answer, theirs: Answer, to: Verdict) {
+        let context = Context { version, compact_revision: 5 };
+        assert_eq!(compare(context, operation, &ours, &theirs), to, "{ours:?} {theirs:?}");
+    }
+
+    fn header(revision: i64, member_id: u64) -> Option<ResponseHeader> {
+        Some(ResponseHeader { member_id, ..ResponseHeader::at(revision) })
+    }
+
+    fn kv(key: &'static str, version: i64) -> KeyValue {
+        KeyValue { key: key.into(), version, ..KeyValue::default() }
+    }
+
+    fn versions(kvs: Vec<KeyValue>, more: bool) -> Answer {
+        Answer::Range(RangeResponse { kvs, more, ..RangeResponse::default() })
+    }
+
+    fn by_version() -> Operation {
+        let mut request = RangeRequest::key("a");
+        request.set_sort_target(SortTarget::Version);
+        request.set_sort_order(SortOrder::Ascend);
+        Operation::Range(request)
+    }
+
+    #[test]
+    fn ids_may_differ_and_revisions_may_not() {
+        let request = CompactionRequest { revision: 2, physical: true };
+        let answer =
+            |revision, id| Answer::Compact(CompactionResponse { header: header(revision, id) });
+        let operation = Operation::Compact(request);
+        check(OLD, &operation, answer(4, 1), answer(4, 2), Verdict::Equal);
+        check(OLD, &operation, answer(4, 1), answer(5, 1), Verdict::Different);
+    }
+
+    #[test]
+    fn texts_and_codes_of_errors_are_compared() {
+        let refused = |code, message: &str| Answer::Refused { code, message: message.to_owned() };
+        let operation = Operation::Range(RangeRequest::key(""));
+        check(OLD, &operation, refused(3, "a"), refused(3, "a"), Verdict::Equal);
+        check(OLD, &operation, refused(3, "a"), refused(3, "b"), Verdict::Different);
+        check(OLD, &operation, refused(3, "a"), refused(2, "a"), Verdict::Different);
+    }
+
+    #[test]
+    fn ties_come_in_any_order_but_whole_unless_a_limit_cut_them() {
+        let operation = by_version();
+        let (ours, theirs) = (vec![kv("a", 1), kv("b", 1)], vec![kv("b", 1), kv("a", 1)]);
+        check(OLD, &operation, versions(ours, false), versions(theirs, false), Verdict::Equal);
+        let (ours, theirs) = (vec![kv("a", 1), kv("b", 2)], vec![kv("b", 2), kv("a", 1)]);
+        check(OLD, &operation, versions(ours, false), versions(theirs, false), Verdict::Different);
+        let (ours, theirs) = (vec![kv("a", 1), kv("b", 2)], vec![kv("a", 1), kv("c", 2)]);
+        let cut = |kvs: &Vec<KeyValue>| versions(kvs.clone(), true);
+        check(OLD, &operation, cut(&ours), cut(&theirs), Verdict::Equal);
+        check(OLD, &operation, versions(ours, false), versions(theirs, false), Verdict::Different);
+    }
+
+    #[test]
+    fn rules_hold_for_their_versions_and_operations_alone() {
+        let mut request = RangeRequest::key("a");
+        request.sort_order = 7;
+        let (operation, found) = (Operation::Range(request), versions(vec![kv("a", 1)], false));
+        let refused = refusal(&KvError::InvalidSortOption);
+        let accepted = Verdict::Accepted(Rule::UnknownSortOrder);
+        check(OLD, &operation, refused.clone(), found.clone(), accepted);
+        check(NEW, &operation, refused.clone(), found.clone(), Verdict::Different);
+        check(OLD, &operation, found.clone(), refused.clone(), Verdict::Different);
+        check(OLD, &by_version(), refused, found, Verdict::Different);
+
+        let hash = |hash| Answer::HashKv(HashKvResponse { hash, ..HashKvResponse::default() });
+        let at = |revision| Operation::HashKv(HashKvRequest { revision });
+        let accepted = Verdict::Accepted(Rule::HashAtCompactRevision);
+        check(OLD, &at(5), hash(1), refusal(&COMPACTED), accepted);
+        check(OLD, &at(6), hash(1), refusal(&COMPACTED), Verdict::Different);
+        check(NEW, &at(5), hash(1), refusal(&COMPACTED), Verdict::Different);
+        check(OLD, &at(5), hash(1), hash(2), Verdict::Different);
+    }
+
+    #[test]
+    fn only_deletions_at_the_compact_revision_may_be_lost() {
+        let event = |kind: EventType, revision| Event {
+            r#type: kind.into(),
+            kv: Some(KeyValue { mod_revision: revision, ..kv("a", 0) }),
+            prev_kv: None,
+        };
+        let saw = |events: &[Event]| Answer::Watched(Watched::Events(events.to_vec()));
+        let operation = Operation::WatchEnd { number: 0, revision: 9 };
+        let (deleted, put) = (event(EventType::Delete, 5), event(EventType::Put, 9));
+        let (ours, theirs) = (saw(&[deleted, put.clone()]), saw(std::slice::from_ref(&put)));
+        let accepted = Verdict::Accepted(Rule::TombstoneAtCompactRevision);
+        check(OLD, &operation, ours.clone(), theirs.clone(), accepted);
+        check(NEW, &operation, ours, theirs.clone(), Verdict::Different);
+        let (later, at) = (event(EventType::Delete, 6), event(EventType::Put, 5));
+        check(OLD, &operation, saw(&[later, put.clone()]), theirs.clone(), Verdict::Different);
+        check(OLD, &operation, saw(&[at, put]), theirs, Verdict::Different);
+    }
+
+    #[test]
+    fn a_second_of_a_lease_is_nothing_but_its_absence_is() {
+        let operation = Operation::LeaseTimeToLive(LeaseTimeToLiveRequest { id: 1, keys: true });
+        let answer = |ttl, keys: &[&'static str]| {
+            let keys = keys.iter().map(|key| (*key).into()).collect();
+            Answer::LeaseTimeToLive(LeaseTimeToLiveResponse { ttl, keys, ..Default::default() })
+        };
+        check(OLD, &operation, answer(9, &["a", "b"]), answer(8, &["b", "a"]), Verdict::Equal);
+        check(OLD, &operation, answer(9, &[]), answer(7, &[]), Verdict::Different);
+        check(OLD, &operation, answer(0, &[]), answer(-1, &[]), Verdict::Different);
+        check(OLD, &operation, answer(9, &["a"]), answer(9, &["b"]), Verdict::Different);
+    }
+}
