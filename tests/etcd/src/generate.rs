@@ -14,20 +14,12 @@ mod write;
 use quorate_kv_api::{CompactionRequest, HashKvRequest};
 
 pub use draw::Draw;
+pub(crate) use lease::is_short_lived;
 
 use crate::operation::{Answer, Kind, Operation};
 
 /// Kinds of operations with their shares of a run.
 pub type Shares = &'static [(Kind, u64)];
-
-/// What Quorate has.
-pub const SUPPORTED: Shares = &[
-    (Kind::Put, 30),
-    (Kind::DeleteRange, 8),
-    (Kind::Range, 30),
-    (Kind::Txn, 30),
-    (Kind::HashKv, 2),
-];
 
 /// Everything.
 pub const ALL: Shares = &[
@@ -59,6 +51,8 @@ pub struct Outlook {
     pub watches: Vec<OpenWatch>,
     /// The number of the next watch.
     pub watch_next: u64,
+    /// Whether watches from negative revisions do no harm.
+    pub negative_watches: bool,
 }
 
 /// A watch that was begun.
@@ -74,15 +68,19 @@ pub struct OpenWatch {
     pub puts: bool,
 }
 
-impl Default for Outlook {
-    /// An empty store.
-    fn default() -> Self {
-        let (revision, compact_revision) = (1, -1);
-        Self { revision, compact_revision, leases: vec![], watches: vec![], watch_next: 0 }
-    }
-}
-
 impl Outlook {
+    /// An empty store.
+    pub fn new(negative_watches: bool) -> Self {
+        Self {
+            revision: 1,
+            compact_revision: -1,
+            leases: vec![],
+            watches: vec![],
+            watch_next: 0,
+            negative_watches,
+        }
+    }
+
     /// Learns from an answer.
     pub fn learn(&mut self, operation: &Operation, answer: &Answer) {
         if let Some(revision) = answer.revision() {
@@ -92,14 +90,15 @@ impl Outlook {
             (Operation::Compact(request), Answer::Compact(_)) => {
                 self.compact_revision = request.revision;
             }
-            (_, Answer::LeaseGrant(grant)) => self.leases.push(grant.id),
+            (_, Answer::LeaseGrant(grant)) if !is_short_lived(grant.id) => {
+                self.leases.push(grant.id);
+            }
             (Operation::LeaseRevoke(request), Answer::LeaseRevoke(_)) => {
                 self.leases.retain(|lease| *lease != request.id);
             }
             (Operation::WatchStart { number, request }, answer) => {
                 self.watch_next += 1;
-                // Where etcd begins a watch from a negative revision, it never sees anything.
-                if !watch::is_refused(answer) && request.start_revision >= 0 {
+                if !watch::is_refused(answer) {
                     self.watches.push(watch::open(*number, request, self.revision));
                 }
             }
@@ -126,7 +125,9 @@ pub fn operations(draw: &mut Draw, shares: Shares, outlook: &Outlook) -> Vec<Pla
             // Which events a watch that lags behind still gets is a matter of time: none is open.
             let mut planned: Vec<Planned> = outlook.watches.iter().flat_map(watch::end).collect();
             // Physical, as etcd may show what is compacted until it is removed.
-            let request = CompactionRequest { revision: draw.revision(outlook), physical: true };
+            let newest = draw.chance(30);
+            let revision = if newest { outlook.revision } else { draw.revision(outlook) };
+            let request = CompactionRequest { revision, physical: true };
             planned.push(Planned::Operation(Operation::Compact(request)));
             planned
         }

@@ -116,7 +116,7 @@ fn run_round(
         theirs,
         etcd: &etcd,
         is_over: false,
-        outlook: Outlook::default(),
+        outlook: Outlook::new(peer.version.refuses_negative_watches()),
         number: 0,
         recent: VecDeque::new(),
     };

@@ -1,4 +1,5 @@
-//! Requests about leases. None ends by itself within a run: when exactly is a matter of time.
+//! Requests about leases. None that others refer to ends by itself within a run: when exactly is a
+//! matter of time.
 
 use quorate_kv_api::{
     LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, Limits,
@@ -8,6 +9,11 @@ use super::{Draw, Outlook};
 
 /// Ids are given: the ones that a store draws differ.
 pub(super) fn grant(draw: &mut Draw, outlook: &Outlook) -> LeaseGrantRequest {
+    if draw.chance(10) {
+        // Raised to the least that is allowed, which is over soon: nothing else names this lease.
+        let id = draw.between(SHORT_LIVED_FIRST, i64::MAX / 2);
+        return LeaseGrantRequest { ttl: draw.between(-2, 3), id };
+    }
     let ttl = match draw.below(20) {
         0 => Limits::LEASE_TTL_MAX + 1,
         1 => Limits::LEASE_TTL_MAX,
@@ -30,6 +36,12 @@ pub(super) fn ttl(draw: &mut Draw, outlook: &Outlook) -> LeaseTimeToLiveRequest 
     LeaseTimeToLiveRequest { id: draw.lease(outlook), keys: draw.chance(70) }
 }
 
+/// Whether a lease may end at any moment.
+pub(crate) fn is_short_lived(id: i64) -> bool {
+    id >= SHORT_LIVED_FIRST
+}
+
+const SHORT_LIVED_FIRST: i64 = 1_000_000;
 /// Longer than a run of one pair of stores takes.
 const TTL_FIRST: i64 = 3_600;
 const TTL_LAST: i64 = 7_200;

@@ -18,7 +18,12 @@ pub(super) fn create(draw: &mut Draw, outlook: &Outlook) -> WatchCreateRequest {
     WatchCreateRequest {
         key,
         range_end,
-        start_revision: draw.revision(outlook),
+        // What was there when it was compacted is an edge of its own.
+        start_revision: match outlook.compact_revision {
+            compacted @ 1.. if draw.chance(15) => compacted,
+            _ if outlook.negative_watches => draw.revision(outlook),
+            _ => draw.revision(outlook).max(0),
+        },
         filters,
         prev_kv: draw.chance(50),
         fragment: draw.chance(20),
