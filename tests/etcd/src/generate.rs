@@ -113,6 +113,10 @@ impl Outlook {
 /// The next operations: mostly one; a watch that ends needs an event to end with before.
 pub fn operations(draw: &mut Draw, shares: Shares, outlook: &Outlook) -> Vec<Planned> {
     match draw.weighted(shares) {
+        Kind::Put if draw.once_in(LARGE_ONCE_IN) => {
+            let (put, delete) = write::large(draw);
+            [Operation::Put(put), Operation::DeleteRange(delete)].map(Planned::Operation).into()
+        }
         Kind::Put => now(Operation::Put(write::put(draw, outlook))),
         Kind::DeleteRange => now(Operation::DeleteRange(write::delete_range(draw))),
         Kind::Range => now(Operation::Range(range::range(draw, outlook))),
@@ -172,5 +176,7 @@ fn now(operation: Operation) -> Vec<Planned> {
     vec![Planned::Operation(operation)]
 }
 
+/// Seldom, as each costs as much as a thousand others.
+const LARGE_ONCE_IN: u64 = 400;
 /// So that each sees many operations.
 const WATCHES_MAX: usize = 6;

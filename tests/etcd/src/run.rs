@@ -231,7 +231,8 @@ impl Round<'_> {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back(format!("{}: {operation:?}\n  -> {answer:?}", self.number));
+        let (operation, answer) = (shortened(operation), shortened(answer));
+        self.recent.push_back(format!("{}: {operation}\n  -> {answer}", self.number));
     }
 
     fn report(
@@ -243,15 +244,26 @@ impl Round<'_> {
     ) -> String {
         let recent = Vec::from(self.recent.clone()).join("\n");
         let number = self.number;
+        let (operation, ours, theirs) = (shortened(operation), shortened(ours), shortened(theirs));
         format!(
-            "{what} at operation {number}\n{operation:?}\nours: {ours:?}\netcd: {theirs:?}\n\
+            "{what} at operation {number}\n{operation}\nours: {ours}\netcd: {theirs}\n\
              before (our answers):\n{recent}"
         )
+    }
+}
+
+/// Large values say nothing to a reader.
+fn shortened(value: &dyn fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+        None => text,
     }
 }
 
 /// Enough to fill a store and to grow a history; few enough that what holds only for young stores
 /// comes up often.
 const ROUND_OPERATIONS: u64 = 1_000;
+const SHOWN_CHARS_MAX: usize = 8_000;
 /// How many operations before a difference are shown.
 const RECENT: usize = 6;

@@ -60,7 +60,8 @@ impl Wire {
         Request: Message + Send + Sync + 'static,
         Response: Message + Default + Send + Sync + 'static,
     {
-        let mut client = Grpc::new(self.calls.clone());
+        let client = Grpc::new(self.calls.clone());
+        let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
         let path = path(method);
         self.in_time(async move {
             ready(&mut client).await?;
@@ -81,7 +82,8 @@ impl Wire {
         Request: Message + Send + Sync + 'static,
         Response: Message + Default + Send + Sync + 'static,
     {
-        let mut client = Grpc::new(channel);
+        let client = Grpc::new(channel);
+        let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
         let path = path(method);
         self.in_time(async move {
             ready(&mut client).await?;
@@ -223,4 +225,6 @@ async fn ready(client: &mut Grpc<Channel>) -> Result<(), Status> {
 const BROKEN: [Code; 5] =
     [Code::Cancelled, Code::Unavailable, Code::Internal, Code::DeadlineExceeded, Code::Aborted];
 const NO_ANSWER: &str = "no answer in time";
+/// A few of the largest values: an old revision may be read, or watched.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);

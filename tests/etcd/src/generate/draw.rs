@@ -22,6 +22,11 @@ impl Draw {
         self.random.below(100) < percent
     }
 
+    /// True in one of this many cases.
+    pub fn once_in(&mut self, count: u64) -> bool {
+        self.random.below(count) == 0
+    }
+
     /// A number from the first to the last.
     pub fn between(&mut self, first: i64, last: i64) -> i64 {
         let count = last.abs_diff(first) + 1;

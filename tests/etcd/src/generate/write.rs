@@ -1,7 +1,7 @@
 //! Puts and deletions.
 
 use bytes::Bytes;
-use quorate_kv_api::{DeleteRangeRequest, PutRequest};
+use quorate_kv_api::{DeleteRangeRequest, Limits, PutRequest};
 
 use super::{Draw, Outlook};
 
@@ -21,9 +21,22 @@ pub(super) fn put(draw: &mut Draw, outlook: &Outlook) -> PutRequest {
     }
 }
 
+/// A put just below or above the largest size, and its deletion. Not closer: etcd counts a header
+/// of its own, whose size differs from request to request.
+pub(super) fn large(draw: &mut Draw) -> (PutRequest, DeleteRangeRequest) {
+    let limit = i64::from(Limits::default().request_bytes_max);
+    let side = if draw.chance(50) { -SIZE_MARGIN } else { SIZE_MARGIN };
+    let size = usize::try_from(limit + side).expect("the margin is below the limit");
+    let put = PutRequest::new(LARGE_KEY, vec![b'x'; size]);
+    (put, DeleteRangeRequest::key(LARGE_KEY))
+}
+
 pub(super) fn delete_range(draw: &mut Draw) -> DeleteRangeRequest {
     let key = draw.key();
     // Mostly single keys, or nothing would live long.
     let range_end = if draw.chance(80) { Bytes::new() } else { draw.range_end(&key) };
     DeleteRangeRequest { key, range_end, prev_kv: draw.chance(40) }
 }
+
+const LARGE_KEY: &str = "large";
+const SIZE_MARGIN: i64 = 200;
