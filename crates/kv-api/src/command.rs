@@ -2,8 +2,8 @@
 
 use crate::{
     AlarmRequest, CompactionRequest, DeleteRangeRequest, LeaseCheckpointRequest,
-    LeaseExpireRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, PutRequest,
-    TxnRequest,
+    LeaseExpireRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, OpRequest,
+    PutRequest, RequestOp, TxnRequest,
 };
 
 /// One change proposed to the cluster: the payload that the state machine applies.
@@ -99,3 +99,45 @@ from_request! {
     LeaseKeepAliveRequest => LeaseKeepAlive,
     LeaseExpireRequest => LeaseExpire,
 }
+
+impl Command {
+    /// How many bytes a command may add to the store at most, as etcd counts them against its
+    /// space quota: 256 and the bytes of key and value for each put, of a transaction's larger
+    /// branch, and 64 for a lease. 0 for everything else.
+    ///
+    /// ```
+    /// use quorate_kv_api::{Command, DeleteRangeRequest, PutRequest};
+    /// assert_eq!(Command::from(PutRequest::new("key", "value")).space_cost(), 256 + 8);
+    /// assert_eq!(Command::from(DeleteRangeRequest::key("key")).space_cost(), 0);
+    /// ```
+    pub fn space_cost(&self) -> u64 {
+        match &self.kind {
+            Some(CommandKind::Put(request)) => put_cost(request),
+            Some(CommandKind::Txn(request)) => txn_cost(request),
+            Some(CommandKind::LeaseGrant(_)) => LEASE_COST,
+            _ => 0,
+        }
+    }
+}
+
+fn put_cost(request: &PutRequest) -> u64 {
+    PUT_COST + (request.key.len() + request.value.len()) as u64
+}
+
+fn txn_cost(request: &TxnRequest) -> u64 {
+    let branch = |ops: &[RequestOp]| -> u64 {
+        let costs = ops.iter().map(|op| match &op.request {
+            Some(OpRequest::Put(request)) => put_cost(request),
+            Some(OpRequest::Txn(request)) => txn_cost(request),
+            _ => 0,
+        });
+        costs.sum()
+    };
+    branch(&request.success).max(branch(&request.failure))
+}
+
+/// What a put takes beside its key and value.
+const PUT_COST: u64 = 256;
+
+/// What a lease takes.
+const LEASE_COST: u64 = 64;

@@ -23,6 +23,10 @@ pub struct Limits {
     /// How many bytes a value that is put may have. Default 1,572,864: no bound of its own. 0
     /// leaves only empty values.
     pub value_bytes_max: u32,
+    /// A lease with a shorter time to live, in seconds, gets this one. Default 2. A member raises
+    /// it to one and a half election timeouts, as etcd does: what lives shorter could not be
+    /// renewed while a leader is elected.
+    pub lease_ttl_min: i64,
     /// How many watches may wait on a member at the same time. Default 1,000,000. 0 leaves none.
     pub watches_max: u32,
 }
@@ -49,6 +53,7 @@ impl Default for Limits {
             request_bytes_max: 1_572_864,
             key_bytes_max: 1_572_864,
             value_bytes_max: 1_572_864,
+            lease_ttl_min: 2,
             watches_max: 1_000_000,
         }
     }

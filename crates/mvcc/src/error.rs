@@ -56,6 +56,9 @@ pub enum StoreError {
         /// The first failure.
         cause: Arc<StoreError>,
     },
+    /// The store was dropped, or stopped after a failure, so there is nothing to wait for.
+    #[error("the state machine was closed")]
+    Closed,
 }
 
 impl StoreError {

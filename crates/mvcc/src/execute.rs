@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use quorate_kv_api::{
-    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KeySpan, KvError, OpRequest,
-    OpResponse, PutRequest, PutResponse, RequestOp, ResponseHeader, ResponseOp, TxnRequest,
-    TxnResponse,
+    AlarmResponse, Command, CommandKind, CompactionResponse, DeleteRangeRequest,
+    DeleteRangeResponse, KeySpan, KvError, OpRequest, OpResponse, PutRequest, PutResponse,
+    RequestOp, ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
 };
 
-use quorate_types::mutant;
+use quorate_types::{CommandId, mutant};
 
+use crate::alarm::Alarms;
+use crate::compaction::compact;
 use crate::meta::Head;
 use crate::pending::Pending;
 use crate::read::{decode_live, range, visit_current};
@@ -19,12 +21,18 @@ use crate::txn::{Path, check, check_lease};
 use crate::{LIVE, RequestError, StoreError};
 
 /// Carries out `command` on `pending`, which stands at `head`; a change moves the head's revision
-/// by one. A refused command changes nothing. After a failure `pending` is of no use any more.
+/// by one. `id` names the command. A refused command changes nothing. After a failure `pending` is
+/// of no use any more.
 pub(crate) fn execute(
     pending: &mut Pending<'_>,
     head: &mut Head,
+    alarms: &mut Alarms,
     command: &Command,
+    id: CommandId,
 ) -> Result<Response, RequestError> {
+    if let Some(kind) = &command.kind {
+        alarms.check(kind)?;
+    }
     let mut execution = Execution { pending, head, changes: 0 };
     let response = match &command.kind {
         Some(CommandKind::Put(request)) => {
@@ -35,25 +43,52 @@ pub(crate) fn execute(
             Response::DeleteRange(execution.delete_range(request)?)
         }
         Some(CommandKind::Txn(request)) => Response::Txn(execution.txn(request)?),
-        Some(_) | None => return Err(KvError::MalformedCommand.into()),
+        Some(CommandKind::LeaseGrant(request)) => {
+            Response::LeaseGrant(execution.lease_grant(request, id)?)
+        }
+        Some(CommandKind::LeaseRevoke(request)) => {
+            Response::LeaseRevoke(execution.lease_revoke(request)?)
+        }
+        Some(CommandKind::LeaseKeepAlive(request)) => {
+            Response::LeaseKeepAlive(execution.lease_keep_alive(request))
+        }
+        Some(CommandKind::LeaseExpire(request)) => {
+            Response::Chore(execution.lease_expire(request)?)
+        }
+        Some(CommandKind::LeaseCheckpoint(request)) => {
+            Response::Chore(execution.lease_checkpoint(request))
+        }
+        Some(CommandKind::Compaction(request)) => {
+            compact(execution.head, request)?;
+            Response::Compaction(CompactionResponse { header: execution.header() })
+        }
+        Some(CommandKind::Alarm(request)) => {
+            let alarms = alarms.apply(request)?;
+            Response::Alarm(AlarmResponse { header: execution.header(), alarms })
+        }
+        None => return Err(KvError::MalformedCommand.into()),
     };
     execution.finish();
     Ok(response)
 }
 
 /// One command being carried out. All its changes share one main revision.
-struct Execution<'a, 'p> {
-    pending: &'a mut Pending<'p>,
+pub(crate) struct Execution<'a, 'p> {
+    pub(crate) pending: &'a mut Pending<'p>,
     /// Where the store stood before the command.
-    head: &'a mut Head,
+    pub(crate) head: &'a mut Head,
     /// How many changes were made: the next one's sub revision.
     changes: i64,
 }
 
 impl Execution<'_, '_> {
     /// The revision that ranges within the command see.
-    fn revision(&self) -> i64 {
+    pub(crate) fn revision(&self) -> i64 {
         if self.changes > 0 { self.head.revision + 1 } else { self.head.revision }
+    }
+
+    pub(crate) fn header(&self) -> Option<ResponseHeader> {
+        Some(ResponseHeader::at(self.revision()))
     }
 
     fn finish(self) {
@@ -69,7 +104,7 @@ impl Execution<'_, '_> {
 
     /// The checks of a put outside of a transaction, in etcd's order.
     fn check_put(&self, request: &PutRequest) -> Result<(), RequestError> {
-        check_lease(request.lease)?;
+        check_lease(&*self.pending, request.lease)?;
         let keeps_something = request.ignore_value || request.ignore_lease;
         if keeps_something && self.pending.live(&request.key)?.is_none() {
             return Err(KvError::KeyNotFound.into());
@@ -100,6 +135,8 @@ impl Execution<'_, '_> {
             }
             mutant!(M83, self.pending.add_version(key, old.revision, revision.main), ());
         }
+        let old_lease = old.map_or(0, |old| old.attributes.lease);
+        self.pending.attach(key, old_lease, attributes.lease);
         let superseded = old.map(|old| old.revision).unwrap_or_default();
         let history = encode_put(key, superseded, attributes, &value);
         self.pending.add_history(revision, history);
@@ -109,7 +146,11 @@ impl Execution<'_, '_> {
 
     /// The current version of a key, if there is one, and its record, which is left empty if its
     /// value is not wanted.
-    fn old(&self, key: &[u8], with_value: bool) -> Result<(Option<LiveHeader>, Bytes), StoreError> {
+    pub(crate) fn old(
+        &self,
+        key: &[u8],
+        with_value: bool,
+    ) -> Result<(Option<LiveHeader>, Bytes), StoreError> {
         let (header, record) = if with_value {
             let record = self.pending.live(key)?;
             let header = record.as_ref().map(|record| decode_live(key, record)).transpose()?;
@@ -149,16 +190,22 @@ impl Execution<'_, '_> {
         let deleted = doomed.len() as i64;
         let mut prev_kvs = Vec::new();
         for (key, record, header) in doomed {
-            let revision = self.next_revision();
-            self.pending.add_version(&key, header.revision, revision.main);
-            self.pending.add_history(revision, encode_delete(&key, header.revision));
-            self.pending.set_live(&key, None);
+            self.delete(&key, &header);
             if request.prev_kv {
                 prev_kvs.push(header.key_value(key, &record));
             }
         }
         let header = Some(ResponseHeader::at(self.revision()));
         Ok(DeleteRangeResponse { header, deleted, prev_kvs })
+    }
+
+    /// Deletes a key, whose present version is `header`.
+    pub(crate) fn delete(&mut self, key: &[u8], header: &LiveHeader) {
+        let revision = self.next_revision();
+        self.pending.attach(key, header.attributes.lease, 0);
+        self.pending.add_version(key, header.revision, revision.main);
+        self.pending.add_history(revision, encode_delete(key, header.revision));
+        self.pending.set_live(key, None);
     }
 
     fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, RequestError> {

@@ -2,16 +2,25 @@
 
 use bytes::Bytes;
 use prost::Message;
-use quorate_kv_api::{KeyValue, KvError};
-use quorate_storage::{Direction, KeyRange, View};
+use quorate_kv_api::{KeySpan, KeyValue, KvError};
+use quorate_storage::{Direction, KeyRange};
 use quorate_types::mutant;
 
 use crate::meta::Head;
-use crate::record::{Change, HistoryRecord, REVISION_LEN, Revision, key_value};
-use crate::{HISTORY, RequestError, StoreError};
+use crate::read::{decode_live, visit_current};
+use crate::record::{
+    Change, HistoryRecord, OldVersion, REVISION_LEN, Revision, encode_version_key, key_value,
+};
+use crate::source::{Source, ViewSource};
+use crate::versions::OldVersions;
+use crate::{HISTORY, RequestError, StoreError, VERSIONS};
 
 /// A hash over what happened in the store. Stores that hash to different values at the same
 /// revision and compact revision differ.
+///
+/// Of the changes up to the compact revision only those count that were still in force at the
+/// revision hashed. Where no key exists at that revision, those count that were in force at the
+/// compact revision: this is what etcd's table holds then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StoreHash {
     /// CRC-32C over the table name `key` and, for each change in order, what etcd's table of that
@@ -24,7 +33,7 @@ pub struct StoreHash {
 }
 
 pub(crate) fn hash(
-    view: &dyn View,
+    source: &ViewSource,
     head: &Head,
     requested: i64,
 ) -> Result<StoreHash, RequestError> {
@@ -36,16 +45,20 @@ pub(crate) fn hash(
     if revision > head.revision {
         return Err(KvError::FutureRevision { requested, current: head.revision }.into());
     }
+    let compacted = Compacted::new(source, compact_revision, revision)?;
     let mut hash = crc32c::crc32c(b"key");
     // Negative revisions cover nothing.
     let end = Revision::new(revision.max(0).saturating_add(1), 0).to_key();
     let range = KeyRange { start: Bytes::new(), end: Some(Bytes::copy_from_slice(&end)) };
     let mut value = Vec::new();
-    for row in view.scan(HISTORY, &range, Direction::Forward) {
+    for row in source.0.scan(HISTORY, &range, Direction::Forward) {
         let (key, record) = row.map_err(StoreError::from)?;
         let corrupt = |detail| StoreError::corrupt(HISTORY, &key, detail);
         let revision = Revision::from_key(&key).map_err(corrupt)?;
         let record = HistoryRecord::decode(&record).map_err(corrupt)?;
+        if !compacted.counts(revision, &record)? {
+            continue;
+        }
         value.clear();
         let is_tombstone = matches!(record.change, Change::Delete);
         if is_tombstone {
@@ -60,6 +73,53 @@ pub(crate) fn hash(
         hash = crc32c::crc32c_append(hash, &value);
     }
     Ok(StoreHash { hash, revision, compact_revision })
+}
+
+/// Tells which of the changes up to the compact revision count. A sweep may have removed some of
+/// those that do not.
+struct Compacted<'a> {
+    source: &'a ViewSource,
+    compact_revision: i64,
+    /// The main revision at which a change must have been in force.
+    at: i64,
+}
+
+impl<'a> Compacted<'a> {
+    fn new(
+        source: &'a ViewSource,
+        compact_revision: i64,
+        revision: i64,
+    ) -> Result<Self, StoreError> {
+        let at = if is_empty_at(source, revision)? { compact_revision } else { revision };
+        Ok(Self { source, compact_revision, at })
+    }
+
+    fn counts(&self, revision: Revision, record: &HistoryRecord) -> Result<bool, StoreError> {
+        if revision.main > self.compact_revision {
+            return Ok(true);
+        }
+        if matches!(record.change, Change::Delete) {
+            return Ok(false);
+        }
+        let key = encode_version_key(&record.key, revision);
+        // Without a row it is the key's current version.
+        let Some(value) = self.source.0.get(VERSIONS, &key)? else { return Ok(true) };
+        let version = OldVersion::decode(&key, &value)
+            .map_err(|detail| StoreError::corrupt(VERSIONS, &key, detail))?;
+        Ok(version.was_current_at(self.at))
+    }
+}
+
+/// Whether no key existed at a main revision. At the current revision that is the cost of one
+/// lookup.
+fn is_empty_at(source: &dyn Source, at: i64) -> Result<bool, StoreError> {
+    let all = KeySpan::From(Bytes::new());
+    let mut exists = false;
+    visit_current(source, &all, |key, record| {
+        exists = decode_live(&key, &record)?.revision.main <= at;
+        Ok(!exists)
+    })?;
+    Ok(!exists && OldVersions::new(source, &all, at)?.next()?.is_none())
 }
 
 /// How long a revision is in etcd's table.

@@ -44,20 +44,36 @@
 //! the engine; a put that needs the present *value* is always looked up.
 //! [`Store::with_headers_size`] bounds that memory, which never changes a result.
 //!
+//! # Leases
+//!
+//! Leases are granted, renewed, revoked and expired by commands. Time does not enter the tables:
+//! a [`Lessor`] on each member counts it, and the leader's proposes what is due.
+//!
+//! # Compaction
+//!
+//! A compaction through the log only moves the compact revision, below which reads are refused. A
+//! [`Sweeper`] removes the records, member by member, whenever there is time. It walks `history`
+//! from the compaction before on: each record names the version it superseded, which is the
+//! garbage. So it costs as much as was written between two compactions, however many keys there
+//! are. No answer of the store depends on how far it came, not even the hash.
+//!
+//! # Watching
+//!
+//! The events of a run are the `history` records that it wrote. The newest stay in memory for all
+//! watches together; older ones are read from the table. See [`Reader::watch`].
+//!
 //! # Not here yet
 //!
-//! - *Compaction*: walks `history` from the last compact revision; each record names the version it
-//!   superseded, which is the garbage. The compact revision has its place in the `meta` table and
-//!   reads are checked against it.
-//! - *Watches*: the events of a run are the `history` records that it wrote, in order.
-//! - *Leases*: every lease is unknown, so a put that names one is refused.
 //! - *Auth*.
 
+mod alarm;
 mod codec;
+mod compaction;
 mod error;
 mod execute;
 mod hash;
 mod headers;
+mod lease;
 mod meta;
 mod pending;
 mod read;
@@ -67,16 +83,21 @@ mod sessions;
 mod snapshot;
 mod source;
 mod store;
+mod sweep;
 mod txn;
 mod versions;
+mod watch;
 
 use quorate_storage::Table;
 
 pub use error::{RequestError, StoreError};
 pub use hash::StoreHash;
+pub use lease::{Lessor, LessorTiming};
 pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
 pub use store::{Command, Entry, Outcome, Response, Store};
+pub use sweep::Sweeper;
+pub use watch::{Milestone, Ticket, WatchBatch, WatchPosition, WatchQuery, Watching};
 
 /// The tables that an engine must offer to a [`Store`], in the order of a snapshot:
 ///
@@ -86,11 +107,15 @@ pub use store::{Command, Entry, Outcome, Response, Store};
 /// | `history` | revision | every version and every deletion |
 /// | `versions` | user key, then revision, newest first | versions that are not current any more |
 /// | `sessions` | member id | which commands of a member were applied |
-/// | `meta` | name | format, revisions, applied position, membership |
-pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, META];
+/// | `leases` | lease id | every lease |
+/// | `lease_keys` | lease id, then user key | which keys are attached to a lease |
+/// | `meta` | name | format, revisions, applied position, membership, sweep, alarms |
+pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, LEASES, LEASE_KEYS, META];
 
 pub(crate) const LIVE: Table = Table("live");
 pub(crate) const HISTORY: Table = Table("history");
 pub(crate) const VERSIONS: Table = Table("versions");
 pub(crate) const SESSIONS: Table = Table("sessions");
+pub(crate) const LEASES: Table = Table("leases");
+pub(crate) const LEASE_KEYS: Table = Table("lease_keys");
 pub(crate) const META: Table = Table("meta");

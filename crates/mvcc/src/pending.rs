@@ -12,13 +12,14 @@ use quorate_storage::{Direction, Engine, KeyRange, Scan, StorageError, Table, Vi
 use quorate_types::mutant;
 
 use crate::headers::Headers;
+use crate::lease::{Leases, attached_key, attachment};
 use crate::read::decode_live;
 use crate::record::{LiveHeader, Revision, encode_version_key, encode_version_value};
 use crate::source::Source;
-use crate::{HISTORY, LIVE, StoreError, VERSIONS};
+use crate::{HISTORY, LEASE_KEYS, LIVE, StoreError, VERSIONS};
 
-/// Changes of the tables `live`, `history` and `versions` over an engine that does not change
-/// meanwhile.
+/// Changes of the tables `live`, `history`, `versions` and `lease_keys` over an engine that does
+/// not change meanwhile, and of the leases.
 pub(crate) struct Pending<'a> {
     engine: Arc<dyn Engine>,
     /// What is remembered of the engine, without the changes.
@@ -30,10 +31,17 @@ pub(crate) struct Pending<'a> {
     /// In ascending order, because revisions only grow.
     history: Vec<(Revision, Bytes)>,
     versions: BTreeMap<Bytes, Option<Bytes>>,
+    lease_keys: BTreeMap<Bytes, Option<Bytes>>,
+    /// All leases, with the changes.
+    pub(crate) leases: &'a mut Leases,
 }
 
 impl<'a> Pending<'a> {
-    pub(crate) fn new(engine: Arc<dyn Engine>, headers: &'a mut Headers) -> Self {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        headers: &'a mut Headers,
+        leases: &'a mut Leases,
+    ) -> Self {
         Self {
             engine,
             headers: RefCell::new(headers),
@@ -41,6 +49,8 @@ impl<'a> Pending<'a> {
             live: BTreeMap::new(),
             history: Vec::new(),
             versions: BTreeMap::new(),
+            lease_keys: BTreeMap::new(),
+            leases,
         }
     }
 
@@ -67,14 +77,37 @@ impl<'a> Pending<'a> {
         self.history.push((revision, record));
     }
 
+    /// What happened, in order.
+    pub(crate) fn history(&self) -> &[(Revision, Bytes)] {
+        &self.history
+    }
+
     /// Adds a version that is not current any more from the main revision `ended` on.
     pub(crate) fn add_version(&mut self, key: &[u8], revision: Revision, ended: i64) {
         let row = (encode_version_key(key, revision), Some(encode_version_value(ended)));
         self.versions.insert(row.0, row.1);
     }
 
-    /// Appends all changes to `batch`, and remembers the headers as they are after it: if the batch
-    /// cannot be written then, they must not be used any more.
+    /// Moves a key from one lease to another; 0 stands for none.
+    pub(crate) fn attach(&mut self, key: &[u8], from: i64, to: i64) {
+        if from == to {
+            return;
+        }
+        if from != 0 {
+            self.lease_keys.insert(attached_key(from, key), None);
+        }
+        if to != 0 {
+            self.lease_keys.insert(attached_key(to, key), Some(attachment()));
+        }
+    }
+
+    /// The records of a range of `lease_keys`, in key order.
+    pub(crate) fn lease_keys_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
+        self.merged(LEASE_KEYS, &self.lease_keys, range)
+    }
+
+    /// Appends all changes but those of leases to `batch`, and remembers the headers as they are
+    /// after it: if the batch cannot be written then, they must not be used any more.
     pub(crate) fn write(self, batch: &mut WriteBatch) -> Result<(), StoreError> {
         let headers = self.headers.into_inner();
         for (key, record) in &self.live {
@@ -84,7 +117,8 @@ impl<'a> Pending<'a> {
         for (revision, record) in self.history {
             batch.put(HISTORY, revision.to_key().to_vec(), record);
         }
-        for (table, changes) in [(VERSIONS, self.versions), (LIVE, self.live)] {
+        let tables = [(VERSIONS, self.versions), (LEASE_KEYS, self.lease_keys), (LIVE, self.live)];
+        for (table, changes) in tables {
             for (key, record) in changes {
                 match record {
                     Some(record) => batch.put(table, key, record),
@@ -158,6 +192,10 @@ impl Source for Pending<'_> {
 
     fn versions_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
         self.merged(VERSIONS, &self.versions, range)
+    }
+
+    fn has_lease(&self, id: i64) -> Result<bool, StorageError> {
+        Ok(self.leases.contains(id))
     }
 }
 

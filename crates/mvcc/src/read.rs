@@ -21,7 +21,27 @@ pub(crate) fn range(
     head: &Head,
     request: &RangeRequest,
 ) -> Result<RangeResponse, RequestError> {
-    let mut found = Found::new(request);
+    collect(source, head, request, Found::new(request))
+}
+
+/// The same without a look at what is beyond the limit: the count is that of the keys given.
+pub(crate) fn range_part(
+    source: &dyn Source,
+    head: &Head,
+    request: &RangeRequest,
+) -> Result<RangeResponse, RequestError> {
+    let found = Found { stops_when_full: true, ..Found::new(request) };
+    let mut response = collect(source, head, request, found)?;
+    response.count = response.kvs.len() as i64;
+    Ok(response)
+}
+
+fn collect(
+    source: &dyn Source,
+    head: &Head,
+    request: &RangeRequest,
+    mut found: Found,
+) -> Result<RangeResponse, RequestError> {
     let span = request.span();
     match revision_of(head, request)? {
         at if at == head.revision => collect_current(source, &span, &mut found)?,
@@ -43,16 +63,23 @@ fn revision_of(head: &Head, request: &RangeRequest) -> Result<i64, KvError> {
     Ok(at)
 }
 
-/// The keys found so far: all are counted, not more than wanted are kept.
+/// The keys found so far: all that are visited are counted, not more than wanted are kept.
 pub(crate) struct Found {
     kvs: Vec<KeyValue>,
     count: i64,
     kvs_max: usize,
+    /// Whether no more keys need to be visited once there are enough.
+    stops_when_full: bool,
 }
 
 impl Found {
     pub(crate) fn new(request: &RangeRequest) -> Self {
-        Self { kvs: Vec::new(), count: 0, kvs_max: kvs_max(request) }
+        Self { kvs: Vec::new(), count: 0, kvs_max: kvs_max(request), stops_when_full: false }
+    }
+
+    /// Whether further keys are to be visited.
+    fn goes_on(&self) -> bool {
+        !self.stops_when_full || self.kvs.len() < self.kvs_max
     }
 
     /// Adds a record of `live`.
@@ -152,7 +179,10 @@ fn collect_current(
     span: &KeySpan,
     found: &mut Found,
 ) -> Result<(), StoreError> {
-    visit_current(source, span, |key, record| found.add_live(key, &record).map(|()| true))
+    visit_current(source, span, |key, record| {
+        found.add_live(key, &record)?;
+        Ok(found.goes_on())
+    })
 }
 
 /// Merges what is still current since `at` or before with what was current then and is not now. The
@@ -177,10 +207,14 @@ fn collect_at(
             found.add_old(source, old_key, revision)?;
             old = old_versions.next()?;
         }
-        found.add_live(key, &record)?;
-        Ok(true)
+        if found.goes_on() {
+            found.add_live(key, &record)?;
+        }
+        Ok(found.goes_on())
     })?;
-    while let Some((old_key, revision)) = old {
+    while let Some((old_key, revision)) = old
+        && found.goes_on()
+    {
         found.add_old(source, old_key, revision)?;
         old = old_versions.next()?;
     }

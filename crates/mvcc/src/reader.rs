@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
-use quorate_kv_api::{RangeRequest, RangeResponse, TxnRequest, TxnResponse};
+use quorate_kv_api::{AlarmMember, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use quorate_storage::{Engine, View};
 use quorate_types::LogPosition;
 
+use crate::lease::Lessor;
 use crate::meta::Head;
 use crate::read::{self, Found, decode_live};
 use crate::source::ViewSource;
+use crate::sweep::Sweeping;
+use crate::watch::Hub;
 use crate::{LIVE, META, RequestError, SnapshotReader, StoreError, StoreHash, hash, txn};
 
 /// What the writer tells the readers.
@@ -21,20 +24,45 @@ pub(crate) struct Shared {
     /// The newest revision that the engine may hold: set before the engine is written to.
     begun: AtomicI64,
     applied: Mutex<LogPosition>,
+    lessor: Lessor,
+    /// The oldest revision that can be read; the engine may be ahead of it.
+    compact_revision: AtomicI64,
+    alarms: Mutex<Vec<AlarmMember>>,
+    sweeping: Mutex<Sweeping>,
+    /// All garbage of compactions up to this revision is gone.
+    swept: AtomicI64,
+    hub: Arc<Hub>,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, head: &Head, swept: i64, lessor: Lessor) -> Self {
+        let hub = Hub::new(head);
+        hub.set_swept(swept);
         Self {
             engine,
             published: AtomicI64::new(head.revision),
             begun: AtomicI64::new(head.revision),
             applied: Mutex::new(head.applied),
+            lessor,
+            compact_revision: AtomicI64::new(head.compact_revision),
+            alarms: Mutex::default(),
+            sweeping: Mutex::default(),
+            swept: AtomicI64::new(swept),
+            hub: Arc::new(hub),
         }
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
+    }
+
+    pub(crate) fn lessor(&self) -> &Lessor {
+        &self.lessor
+    }
+
+    /// What watches wait at.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     /// To be called before a write that leads to `revision`.
@@ -44,8 +72,34 @@ impl Shared {
 
     /// To be called after a write that led to `head`.
     pub(crate) fn publish(&self, head: &Head) {
+        self.compact_revision.store(head.compact_revision, Ordering::SeqCst);
         self.published.store(head.revision, Ordering::SeqCst);
         *self.applied.lock() = head.applied;
+    }
+
+    pub(crate) fn publish_alarms(&self, alarms: Vec<AlarmMember>) {
+        *self.alarms.lock() = alarms;
+    }
+
+    /// The newest compact revision that was published.
+    pub(crate) fn compact_revision(&self) -> i64 {
+        self.compact_revision.load(Ordering::SeqCst)
+    }
+
+    /// Where the sweep stands; to be held while the engine's content is replaced.
+    pub(crate) fn sweeping(&self) -> &Mutex<Sweeping> {
+        &self.sweeping
+    }
+
+    pub(crate) fn swept(&self) -> i64 {
+        self.swept.load(Ordering::SeqCst)
+    }
+
+    /// To be called when all garbage of compactions up to `revision` is gone; tells whoever waits
+    /// for that.
+    pub(crate) fn announce_swept(&self, revision: i64) {
+        self.swept.store(revision, Ordering::SeqCst);
+        self.hub.set_swept(revision);
     }
 }
 
@@ -55,12 +109,16 @@ impl Shared {
 /// [`Self::revision`] and [`Self::applied`] told before the call.
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The newest revision; 1 for a fresh store.
@@ -71,6 +129,21 @@ impl Reader {
     /// The last log entry applied.
     pub fn applied(&self) -> LogPosition {
         *self.shared.applied.lock()
+    }
+
+    /// The oldest revision that can be read; -1 if nothing was ever compacted.
+    pub fn compact_revision(&self) -> i64 {
+        self.shared.compact_revision()
+    }
+
+    /// The alarms that are raised, by member and kind.
+    pub fn alarms(&self) -> Vec<AlarmMember> {
+        self.shared.alarms.lock().clone()
+    }
+
+    /// How many bytes the engine takes, as [`Engine::size_bytes`] tells.
+    pub fn size_bytes(&self) -> u64 {
+        self.shared.engine.size_bytes()
     }
 
     /// Answers a range. The request is taken as it is: check it with [`RangeRequest::validate`]
@@ -94,6 +167,17 @@ impl Reader {
         read::range(&source, &head, request)
     }
 
+    /// Answers a range without looking at keys beyond its limit, so that a large range can be read
+    /// in parts: the count is that of the keys given. For ascending keys without filters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    pub fn range_part(&self, request: &RangeRequest) -> Result<RangeResponse, RequestError> {
+        let (source, head) = self.picture()?;
+        read::range_part(&source, &head, request)
+    }
+
     /// Answers a transaction that holds nothing but ranges, from one picture of the store. Check it
     /// with [`TxnRequest::validate`] before.
     ///
@@ -111,7 +195,9 @@ impl Reader {
     }
 
     /// The hash over the history up to and with `revision`, equal to etcd's `HashKV`; 0 for the
-    /// current revision. It reads the whole history, so it is not for every second.
+    /// current revision. What was compacted counts as far as it was current at `revision` (see
+    /// [`StoreHash`]), whether it was swept or not. It reads the whole history, so it is not for
+    /// every second.
     ///
     /// # Errors
     ///
@@ -122,7 +208,7 @@ impl Reader {
     /// [`KvError::Compacted`]: quorate_kv_api::KvError::Compacted
     pub fn hash(&self, revision: i64) -> Result<StoreHash, RequestError> {
         let (source, head) = self.picture()?;
-        hash::hash(&*source.0, &head, revision)
+        hash::hash(&source, &head, revision)
     }
 
     /// A picture of the present state, to be sent to another member or kept as a backup.
@@ -134,7 +220,7 @@ impl Reader {
         SnapshotReader::new(self.shared.engine.view()?)
     }
 
-    fn picture(&self) -> Result<(ViewSource, Head), StoreError> {
+    pub(crate) fn picture(&self) -> Result<(ViewSource, Head), StoreError> {
         let view: Arc<dyn View> = self.shared.engine.view()?;
         let head = Head::read(|key| view.get(META, key))?;
         Ok((ViewSource(view), head))

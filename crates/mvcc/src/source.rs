@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate_storage::{Direction, KeyRange, Scan, StorageError, View};
 
+use crate::lease::lease_key;
 use crate::read::decode_live;
 use crate::record::{LiveHeader, Revision};
-use crate::{HISTORY, LIVE, StoreError, VERSIONS};
+use crate::{HISTORY, LEASES, LIVE, StoreError, VERSIONS};
 
 /// Reads records of one moment.
 pub(crate) trait Source {
@@ -30,6 +31,9 @@ pub(crate) trait Source {
 
     /// The records of a range of `versions`, in key order.
     fn versions_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError>;
+
+    /// Whether there is a lease of that id.
+    fn has_lease(&self, id: i64) -> Result<bool, StorageError>;
 }
 
 /// Reads from a view.
@@ -50,5 +54,9 @@ impl Source for ViewSource {
 
     fn versions_scan(&self, range: &KeyRange) -> Result<Scan<'_>, StorageError> {
         Ok(self.0.scan(VERSIONS, range, Direction::Forward))
+    }
+
+    fn has_lease(&self, id: i64) -> Result<bool, StorageError> {
+        Ok(self.0.get(LEASES, &lease_key(id))?.is_some())
     }
 }

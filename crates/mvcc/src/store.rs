@@ -12,13 +12,19 @@ use quorate_kv_api::{
 use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
 use quorate_types::{ByteSize, CommandId, LogPosition, mutant};
 
+use crate::alarm::{ALARMS_KEY, Alarms};
 use crate::execute::execute;
 use crate::headers::{HEADERS_SIZE, Headers};
-use crate::meta::{self, FORMAT_KEY, HEAD_KEY, Head, MEMBERSHIP_KEY};
+use crate::lease::{Leases, Lessor};
+use crate::meta::{self, HEAD_KEY, Head, MEMBERSHIP_KEY, SWEPT_KEY};
 use crate::pending::Pending;
 use crate::reader::{Reader, Shared};
 use crate::sessions::Sessions;
-use crate::{META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, TABLES};
+use crate::watch::Moment;
+use crate::{
+    LEASES, META, RequestError, SESSIONS, SnapshotReader, StagedSnapshot, StoreError, Sweeper,
+    TABLES,
+};
 
 /// A command as the log carries it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +87,8 @@ pub struct Store {
     head: Head,
     membership: Bytes,
     sessions: Sessions,
+    leases: Leases,
+    alarms: Alarms,
     /// What the engine holds of the keys used last. A snapshot replaces the engine's content, so
     /// everything is forgotten then.
     headers: Headers,
@@ -103,12 +111,18 @@ impl Store {
             meta::initialise(&mut batch);
             engine.write(&batch)?;
         }
+        meta::upgrade(&*engine)?;
         let derived = Derived::load(&*engine.view()?)?;
+        let lessor = Lessor::new(&derived.leases);
+        let shared = Shared::new(engine, &derived.head, derived.swept, lessor);
+        shared.publish_alarms(derived.alarms.list());
         Ok(Self {
-            shared: Arc::new(Shared::new(engine, &derived.head)),
+            shared: Arc::new(shared),
             head: derived.head,
             membership: derived.membership,
             sessions: derived.sessions,
+            leases: derived.leases,
+            alarms: derived.alarms,
             headers: Headers::new(HEADERS_SIZE),
             failure: None,
         })
@@ -124,6 +138,17 @@ impl Store {
     #[must_use]
     pub fn with_headers_size(mut self, size: ByteSize) -> Self {
         self.headers = Headers::new(size);
+        self
+    }
+
+    /// Bounds the memory for the newest events, which watches are told without a look at the
+    /// tables. No result depends on it.
+    ///
+    /// Default 16 MiB; from 0 (every watch reads the tables) to any size. An event counts with its
+    /// key, its value and 256 bytes.
+    #[must_use]
+    pub fn with_recent_events_size(self, size: ByteSize) -> Self {
+        self.shared.hub().set_recent_size(size);
         self
     }
 
@@ -145,6 +170,16 @@ impl Store {
     /// A handle to read with, also from other threads.
     pub fn reader(&self) -> Reader {
         Reader::new(self.shared.clone())
+    }
+
+    /// A handle to what counts the time of the leases.
+    pub fn lessor(&self) -> Lessor {
+        self.shared.lessor().clone()
+    }
+
+    /// A handle to remove what compactions left behind, also from another thread.
+    pub fn sweeper(&self) -> Sweeper {
+        Sweeper::new(self.shared.clone())
     }
 
     /// Applies a run of entries and writes all their changes, and the new applied position, in one
@@ -182,7 +217,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut head = self.head;
         let mut membership = None;
-        let mut pending = Pending::new(self.shared.engine().clone(), &mut self.headers);
+        let mut pending =
+            Pending::new(self.shared.engine().clone(), &mut self.headers, &mut self.leases);
         for entry in entries {
             if entry.position.index <= self.head.applied.index {
                 continue;
@@ -190,7 +226,7 @@ impl Store {
             advance(&mut head, entry.position);
             for command in &entry.commands {
                 if self.sessions.admit(command.id, command.floor) {
-                    let result = apply_command(&mut pending, &mut head, &command.payload)?;
+                    let result = apply_command(&mut pending, &mut head, &mut self.alarms, command)?;
                     outcomes.push(Outcome { id: command.id, result });
                 }
             }
@@ -200,8 +236,11 @@ impl Store {
             return Ok(());
         }
         let mut batch = WriteBatch::new();
+        let moments = Moment::split(pending.history())?;
         pending.write(&mut batch)?;
+        let leases = self.leases.write_touched(&mut batch);
         self.sessions.write_touched(&mut batch);
+        let have_alarms_changed = self.alarms.write_changed(&mut batch);
         if let Some(membership) = membership {
             batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
             self.membership = membership.clone();
@@ -211,7 +250,12 @@ impl Store {
         mutant!(M01, { self.engine().write(&head_alone(&head))? });
         self.engine().write(&batch)?;
         mutant!(M02, { self.engine().write(&head_alone(&head))? });
+        self.shared.lessor().tell(&leases);
+        if have_alarms_changed {
+            self.shared.publish_alarms(self.alarms.list());
+        }
         self.shared.publish(&head);
+        self.shared.hub().publish(&head, moments);
         self.head = head;
         Ok(())
     }
@@ -235,16 +279,27 @@ impl Store {
     pub fn install(&mut self, staged: StagedSnapshot) -> Result<(), StoreError> {
         self.check_running()?;
         let restore = staged.into_restore()?;
+        let shared = self.shared.clone();
+        let mut sweeping = shared.sweeping().lock();
+        sweeping.end();
         self.shared.begin(i64::MAX);
         restore.commit().map_err(|failure| self.stop(failure.into()))?;
+        meta::upgrade(&**self.engine()).map_err(|failure| self.stop(failure))?;
         let view = self.engine().view().map_err(|failure| self.stop(failure.into()))?;
         let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
+        sweeping.restart();
+        self.shared.publish_alarms(derived.alarms.list());
+        self.alarms = derived.alarms;
         self.head = derived.head;
         self.membership = derived.membership;
         mutant!(M64, self.sessions = derived.sessions, ());
+        self.shared.lessor().replace(&derived.leases);
+        mutant!(M86, self.leases = derived.leases, ());
         mutant!(M04, self.headers.clear(), ());
         self.shared.begin(self.head.revision);
         mutant!(M65, self.shared.publish(&self.head), ());
+        self.shared.hub().reset(&self.head);
+        self.shared.announce_swept(derived.swept);
         Ok(())
     }
 
@@ -258,7 +313,16 @@ impl Store {
     fn stop(&mut self, failure: StoreError) -> StoreError {
         self.failure = Some(Arc::new(failure.clone()));
         self.headers.clear();
+        self.shared.hub().close();
         failure
+    }
+}
+
+/// Whoever waits is woken, because nothing will happen any more.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shared.sweeping().lock().end();
+        self.shared.hub().close();
     }
 }
 
@@ -267,15 +331,27 @@ struct Derived {
     head: Head,
     membership: Bytes,
     sessions: Sessions,
+    leases: Leases,
+    alarms: Alarms,
+    swept: i64,
 }
 
 impl Derived {
     fn load(view: &dyn View) -> Result<Self, StoreError> {
-        meta::check_format(view.get(META, FORMAT_KEY)?)?;
-        let head = Head::read(|key| view.get(META, key))?;
+        let kept = Head::read(|key| view.get(META, key))?;
+        let head = mutant!(M09, kept, at_newest(kept, view)?);
         let membership = view.get(META, MEMBERSHIP_KEY)?.unwrap_or_default();
         let rows = view.scan(SESSIONS, &KeyRange::all(), Direction::Forward);
-        Ok(Self { head, membership, sessions: Sessions::load(rows)? })
+        let sessions = Sessions::load(rows)?;
+        let rows = view.scan(LEASES, &KeyRange::all(), Direction::Forward);
+        Ok(Self {
+            head,
+            membership,
+            sessions,
+            leases: Leases::load(rows)?,
+            alarms: Alarms::load(view.get(META, ALARMS_KEY)?)?,
+            swept: meta::read_swept(view.get(META, SWEPT_KEY)?, &head)?,
+        })
     }
 }
 
@@ -297,6 +373,17 @@ fn head_alone(head: &Head) -> WriteBatch {
     batch
 }
 
+/// A mutant counts the revision from the records instead of keeping it.
+#[cfg(feature = "mutants")]
+fn at_newest(head: Head, view: &dyn View) -> Result<Head, StoreError> {
+    use crate::{HISTORY, record::Revision};
+    let newest = view.scan(HISTORY, &KeyRange::all(), Direction::Backward).next().transpose()?;
+    let Some((key, _)) = newest else { return Ok(head) };
+    let revision = Revision::from_key(&key);
+    let revision = revision.map_err(|detail| StoreError::corrupt(HISTORY, &key, detail))?;
+    Ok(Head { revision: revision.main, ..head })
+}
+
 /// Moves the applied position on.
 fn advance(head: &mut Head, position: LogPosition) {
     let LogPosition { term, index } = head.applied;
@@ -311,13 +398,14 @@ fn advance(head: &mut Head, position: LogPosition) {
 fn apply_command(
     pending: &mut Pending<'_>,
     head: &mut Head,
-    payload: &Bytes,
+    alarms: &mut Alarms,
+    command: &Command,
 ) -> Result<Result<Response, KvError>, StoreError> {
-    let Ok(command) = KvCommand::decode(payload.clone()) else {
+    let Ok(decoded) = KvCommand::decode(command.payload.clone()) else {
         return Ok(Err(KvError::MalformedCommand));
     };
     let before = head.revision;
-    let result = match execute(pending, head, &command) {
+    let result = match execute(pending, head, alarms, &decoded, command.id) {
         Ok(response) => Ok(response),
         Err(RequestError::Refused(cause)) => Err(cause),
         Err(RequestError::Failed(cause)) => return Err(cause),

@@ -191,13 +191,16 @@ fn check_put(
     if keeps_something && (deleted.contains(&request.key) || source.live(&request.key)?.is_none()) {
         return Err(KvError::KeyNotFound.into());
     }
-    check_lease(request.lease)?;
-    Ok(())
+    check_lease(source, request.lease)
 }
 
-/// Refuses every lease but none: there are no leases yet, so every other is unknown.
-pub(crate) fn check_lease(lease: i64) -> Result<(), KvError> {
-    if lease == 0 { Ok(()) } else { Err(KvError::LeaseNotFound { lease }) }
+/// Refuses a lease that does not exist; 0 stands for none.
+pub(crate) fn check_lease(source: &dyn Source, lease: i64) -> Result<(), RequestError> {
+    if lease == 0 || source.has_lease(lease).map_err(StoreError::from)? {
+        Ok(())
+    } else {
+        Err(KvError::LeaseNotFound { lease }.into())
+    }
 }
 
 fn check_ranges(head: &Head, txn: &TxnRequest, path: &mut Path) -> Result<(), RequestError> {

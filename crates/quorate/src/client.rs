@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_kv_api::{
-    Command, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, PutRequest, PutResponse,
-    RangeResponse, RequestOp, TxnRequest, TxnResponse, prefix_end,
+    Command, CompactionRequest, CompactionResponse, Compare, DeleteRangeRequest,
+    DeleteRangeResponse, KeyValue, PutRequest, PutResponse, RangeResponse, RequestOp, TxnRequest,
+    TxnResponse, prefix_end,
 };
 use quorate_mvcc::StoreHash;
 use quorate_types::Instant;
 
 use crate::pending::Pending;
+use crate::range_stream::RangeStream;
 use crate::request::Range;
-use crate::seam::{Request, Response, Seam};
+use crate::seam::{Promise, Read, Request, Response, Seam, Task};
 use crate::status::Status;
+use crate::watch::{Watch, Watcher};
 
 /// A handle on one member. Cheap to clone, usable from any thread. Every call may be made on every
 /// member: a member that does not lead passes it on.
@@ -84,6 +87,65 @@ impl Client {
         self.read(range, |response| response)
     }
 
+    /// Reads a large range in parts, all at one revision, with bounded memory.
+    ///
+    /// The range may have a limit, and a revision; an order other than ascending keys and filters
+    /// by revision are refused with [`KvError::UnorderedStream`](crate::KvError::UnorderedStream).
+    pub fn range_stream(&self, range: Range) -> RangeStream {
+        RangeStream::new(self.clone(), range)
+    }
+
+    /// Watches keys. Once the result is there, every change from then on, or from the revision
+    /// asked for, will be given. See [`Watcher`].
+    ///
+    /// A watch from now on asks a majority what "now" is: what was answered to anybody before the
+    /// call does not come. Fails with
+    /// [`KvError::EmptyWatchRange`](crate::KvError::EmptyWatchRange) if no key can be meant. That a
+    /// revision is compacted is told by the watcher.
+    pub fn watch(&self, watch: Watch) -> Pending<Watcher> {
+        if let Err(refused) = watch.validate() {
+            return Pending::ready(Err(refused.into()));
+        }
+        let (seam, timeout) = (self.seam.clone(), self.timeout);
+        if let Some(revision) = watch.start() {
+            return Pending::ready(Ok(Watcher::new(seam, &watch, revision, timeout)));
+        }
+        let now = Range::key(&b"\0"[..]).count_only();
+        self.range(now).then(move |now| {
+            let revision = now.header.unwrap_or_default().revision + 1;
+            Ok(Watcher::new(seam, &watch, revision, timeout))
+        })
+    }
+
+    /// Forgets what was superseded before `revision`: reads and watches below it are refused from
+    /// then on. The members remove it from their tables in the background.
+    pub fn compact(&self, revision: i64) -> Pending<CompactionResponse> {
+        self.compact_with(CompactionRequest { revision, physical: false })
+    }
+
+    /// Forgets what was superseded before a revision; with `physical`, waits until this member has
+    /// removed it from its tables.
+    pub fn compact_with(&self, request: CompactionRequest) -> Pending<CompactionResponse> {
+        let compacted = self.write(request.into(), |response| match response {
+            Response::Compaction(compacted) => Some(compacted),
+            _ => None,
+        });
+        if !request.physical {
+            return compacted;
+        }
+        let client = self.clone();
+        Pending::steps(self.seam.clone(), async move {
+            let response = compacted.await?;
+            let swept =
+                client.submit(Request::Swept(request.revision), |response| match response {
+                    Response::Done => Some(()),
+                    _ => None,
+                });
+            swept.await?;
+            Ok(response)
+        })
+    }
+
     /// Deletes `key`. The response tells how many keys that were: none or one.
     pub fn delete(&self, key: impl Into<Bytes>) -> Pending<DeleteRangeResponse> {
         self.delete_with(DeleteRangeRequest::key(key))
@@ -128,6 +190,13 @@ impl Client {
         })
     }
 
+    /// Something to wait for that comes after so long, in the time of [`Self::now`].
+    pub fn after(&self, duration: Duration) -> Pending<()> {
+        let (promise, pending) = self.seam.promise();
+        self.seam.spawn(Box::new(Alarm { at: self.now() + duration, promise: Some(promise) }));
+        pending.then(|_| Ok(()))
+    }
+
     /// What this member looks like now. A member that stopped tells the cause.
     pub fn status(&self) -> Status {
         self.seam.status()
@@ -145,7 +214,11 @@ impl Client {
         self.seam.sleep(duration);
     }
 
-    fn write<T: 'static>(&self, command: Command, pick: fn(Response) -> Option<T>) -> Pending<T> {
+    pub(crate) fn write<T: 'static>(
+        &self,
+        command: Command,
+        pick: fn(Response) -> Option<T>,
+    ) -> Pending<T> {
         match command.validate(self.seam.limits()) {
             Ok(()) => self.submit(Request::Write(command), pick),
             Err(refused) => Pending::ready(Err(refused.into())),
@@ -157,11 +230,25 @@ impl Client {
         range: Range,
         pick: impl FnOnce(RangeResponse) -> T + Send + 'static,
     ) -> Pending<T> {
-        let Range { request } = range;
-        if let Err(refused) = request.validate(self.seam.limits()) {
+        let Range { request: range, at_least } = range;
+        self.read_with(Read { range, at_least, is_part: false }, pick)
+    }
+
+    /// Reads a part of a range: the keys beyond its limit are not counted.
+    pub(crate) fn range_part(&self, range: Range) -> Pending<RangeResponse> {
+        let Range { request: range, at_least } = range;
+        self.read_with(Read { range, at_least, is_part: true }, |response| response)
+    }
+
+    fn read_with<T: 'static>(
+        &self,
+        read: Read,
+        pick: impl FnOnce(RangeResponse) -> T + Send + 'static,
+    ) -> Pending<T> {
+        if let Err(refused) = read.range.validate(self.seam.limits()) {
             return Pending::ready(Err(refused.into()));
         }
-        self.submit(Request::Range(request), move |response| match response {
+        self.submit(Request::Range(read), move |response| match response {
             Response::Range(range) => Some(pick(range)),
             _ => None,
         })
@@ -174,13 +261,31 @@ impl Client {
         }
     }
 
-    fn submit<T: 'static>(
+    pub(crate) fn submit<T: 'static>(
         &self,
         request: Request,
         pick: impl FnOnce(Response) -> Option<T> + Send + 'static,
     ) -> Pending<T> {
         let pending = self.seam.submit(request, self.timeout);
         pending.then(|response| Ok(pick(response).expect("a request is answered in kind")))
+    }
+}
+
+/// Keeps a promise at a time.
+struct Alarm {
+    at: Instant,
+    promise: Option<Promise>,
+}
+
+impl Task for Alarm {
+    fn step(&mut self, now: Instant) -> Option<Instant> {
+        if now < self.at {
+            return Some(self.at);
+        }
+        if let Some(promise) = self.promise.take() {
+            promise.keep(Ok(Response::Done));
+        }
+        None
     }
 }
 

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_kv_api::Limits;
+use quorate_mvcc::LessorTiming;
 use quorate_raft_node::core::Tuning;
 use quorate_transport::Transport;
 use quorate_transport::hub::Hub;
 use quorate_types::{ByteSize, ClusterId, MemberId};
 
+use crate::auto_compaction::AutoCompaction;
 use crate::cluster::Cluster;
 use crate::error::ConfigError;
+use crate::housekeeping::{HousekeeperConfig, SWEEP_RECORDS_MAX};
 use crate::memory::MemoryData;
 
 /// Everything about one member. Start with [`Config::new`] and change what you need.
@@ -64,6 +67,15 @@ pub struct Config {
     /// Applied log entries kept for members that fall behind; one further behind gets a snapshot. 0
     /// to 10,000,000. Default 10,000.
     pub log_keep_entries: u64,
+    /// Whether the cluster compacts on its own while this member leads. Default off, as in etcd.
+    pub auto_compaction: AutoCompaction,
+    /// How much disk the state may take before puts are refused with
+    /// [`KvError::NoSpace`](crate::KvError::NoSpace) on all members, until the alarm is cleared. At
+    /// least 1 MiB. Default: no quota.
+    pub space_quota: Option<ByteSize>,
+    /// How often a leader notes in the log how long leases of more than five minutes still live, so
+    /// that they do not live longer because members restart. 1 s to 1 day. Default 5 minutes.
+    pub lease_checkpoint_interval: Duration,
 }
 
 /// Where a member keeps its data.
@@ -132,6 +144,9 @@ impl Config {
             write_buffer_size: ByteSize::mib(64),
             flush_after_size: ByteSize::mib(64),
             log_keep_entries: 10_000,
+            auto_compaction: AutoCompaction::Off,
+            space_quota: None,
+            lease_checkpoint_interval: Duration::from_secs(300),
         }
     }
 
@@ -209,7 +224,40 @@ impl Config {
         let bytes = u64::from(self.limits.request_bytes_max);
         let (least, most) = (ByteSize::kib(1), ByteSize::mib(32));
         size("limits.request_bytes_max", ByteSize::new(bytes), least, most)?;
-        within("limits.txn_ops_max", self.limits.txn_ops_max, 1, 65_536)
+        within("limits.txn_ops_max", self.limits.txn_ops_max, 1, 65_536)?;
+        let day = second * 86_400;
+        within("lease_checkpoint_interval", self.lease_checkpoint_interval, second, day)?;
+        if let Some(quota) = self.space_quota {
+            size("space_quota", quota, ByteSize::mib(1), ByteSize::new(u64::MAX))?;
+        }
+        match self.auto_compaction {
+            AutoCompaction::Off => Ok(()),
+            AutoCompaction::Revisions(keep) => {
+                within("auto_compaction (revisions)", keep, 1, i64::MAX)
+            }
+            AutoCompaction::Periodic(time) => {
+                within("auto_compaction (time)", time, second, day * 3_650)
+            }
+        }
+    }
+
+    /// The limits with the least time to live of a lease that the election timeout allows.
+    pub(crate) fn effective_limits(&self) -> Limits {
+        let lease_ttl_min = (self.election_timeout * 3 / 2).as_secs_f64().ceil() as i64;
+        let lease_ttl_min = self.limits.lease_ttl_min.max(lease_ttl_min);
+        Limits { lease_ttl_min, ..self.limits }
+    }
+
+    pub(crate) fn housekeeping(&self) -> HousekeeperConfig {
+        HousekeeperConfig {
+            leases: LessorTiming {
+                election_timeout: self.election_timeout,
+                checkpoint_interval: self.lease_checkpoint_interval,
+                ..LessorTiming::default()
+            },
+            auto_compaction: self.auto_compaction,
+            sweep_records_max: SWEEP_RECORDS_MAX,
+        }
     }
 
     fn validate_cluster(&self, cluster: &Cluster) -> Result<(), ConfigError> {

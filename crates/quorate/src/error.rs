@@ -11,6 +11,8 @@ use quorate_storage::StorageError;
 use quorate_transport::TransportError;
 use thiserror::Error;
 
+use crate::recipes::RecipeError;
+
 /// Why a request failed.
 ///
 /// ```
@@ -41,6 +43,9 @@ pub enum Error {
     /// The state could not be read.
     #[error("cannot read the store")]
     Store(#[source] StoreError),
+    /// A recipe cannot go on, although its requests were answered.
+    #[error(transparent)]
+    Recipe(RecipeError),
 }
 
 impl Error {
@@ -50,7 +55,7 @@ impl Error {
         match self {
             Self::Overloaded | Self::TimedOut | Self::OutcomeUnknown => true,
             Self::Refused(cause) => cause.is_retryable(),
-            Self::Stopped(_) => false,
+            Self::Stopped(_) | Self::Recipe(_) => false,
             Self::Store(cause) => cause.is_retryable(),
         }
     }
@@ -59,7 +64,7 @@ impl Error {
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::OutcomeUnknown | Self::Stopped(_) => true,
-            Self::Refused(_) | Self::Overloaded | Self::TimedOut => false,
+            Self::Refused(_) | Self::Overloaded | Self::TimedOut | Self::Recipe(_) => false,
             Self::Store(cause) => cause.is_outcome_unknown(),
         }
     }
@@ -78,6 +83,12 @@ impl From<ProposeError> for Error {
 impl From<KvError> for Error {
     fn from(cause: KvError) -> Self {
         Self::Refused(cause)
+    }
+}
+
+impl From<RecipeError> for Error {
+    fn from(cause: RecipeError) -> Self {
+        Self::Recipe(cause)
     }
 }
 

@@ -38,41 +38,59 @@
 //! `rocksdb` (on by default): durable members, with their state on RocksDB and their log on
 //! raft-engine. Without it members keep their data in memory, see [`MemoryData`].
 
+mod alarm;
+mod auto_compaction;
 mod client;
 mod cluster;
 mod config;
 mod data;
 mod error;
+mod housekeeping;
 mod identity;
+mod lease;
 mod machine;
 mod member;
 mod memory;
 mod node;
+mod parked;
 mod pending;
+mod range_stream;
+pub mod recipes;
 mod request;
 pub mod seam;
 mod solitude;
 mod status;
+mod timers;
+mod watch;
 
+pub use auto_compaction::AutoCompaction;
 pub use client::{Client, Txn};
 pub use cluster::Cluster;
 pub use config::{Config, Data, Network, TransportFactory};
 pub use error::{ConfigError, Error, OpenError};
+pub use housekeeping::{Chores, Housekeeper, HousekeeperConfig};
+pub use lease::LeaseKeeper;
 pub use machine::KvMachine;
 pub use memory::MemoryData;
 pub use node::Node;
 pub use pending::Pending;
+pub use range_stream::RangeStream;
 pub use request::{
-    Comparand, Range, create_revision, delete, mod_revision, nested, put, range, value, version,
+    Comparand, Range, create_revision, delete, delete_prefix, lease, mod_revision, nested, put,
+    put_with_lease, range, value, version,
 };
 pub use status::{Consensus, Status};
+pub use watch::{Events, Watch, WatchResponse, Watcher};
 
 pub use quorate_kv_api::{
-    Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError, Limits, OpResponse,
-    PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader, ResponseOp,
-    SortOrder, SortTarget, TxnRequest, TxnResponse, prefix_end,
+    AlarmMember, AlarmResponse, AlarmType, CompactionRequest, CompactionResponse, Compare,
+    DeleteRangeRequest, DeleteRangeResponse, Event, EventType, KeyValue, KvError,
+    LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveResponse, LeaseLeasesResponse,
+    LeaseRevokeResponse, LeaseStatus, LeaseTimeToLiveResponse, Limits, OpResponse, PutRequest,
+    PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader, ResponseOp, SortOrder,
+    SortTarget, TxnRequest, TxnResponse, prefix_end,
 };
-pub use quorate_mvcc::{StoreError, StoreHash};
+pub use quorate_mvcc::{LessorTiming, StoreError, StoreHash};
 pub use quorate_raft_node::core::{Counters, Role};
 pub use quorate_raft_node::driver::{StartError, StopCause};
 pub use quorate_raft_node::{MachineError, RecoveryError};

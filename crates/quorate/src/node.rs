@@ -2,12 +2,13 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 use quorate_mvcc::{Store, StoreError};
-use quorate_raft_node::driver::{Driver, DriverConfig, StopCause};
+use quorate_raft_node::driver::{Driver, DriverConfig, StartError, StopCause};
 use quorate_transport::Transport;
 use quorate_transport::tcp::{TcpConfig, TcpTransport};
 use quorate_types::{ClusterId, MemberId};
@@ -16,6 +17,7 @@ use crate::client::Client;
 use crate::config::{Config, Network};
 use crate::data::{OpenData, Place};
 use crate::error::OpenError;
+use crate::housekeeping::{self, Housekeeper};
 use crate::identity::Identity;
 use crate::machine::KvMachine;
 use crate::member::{Member, Threads};
@@ -40,6 +42,7 @@ use crate::solitude::Solitude;
 pub struct Node {
     member: Arc<Member>,
     client: Client,
+    housekeeping: Option<JoinHandle<()>>,
     election_timeout: Duration,
     /// Held until the member has stopped; the field order matters.
     _place: Place,
@@ -66,6 +69,8 @@ impl Node {
             other => OpenError::Store(other),
         })?;
         let transport = open_transport(&config, &identity)?;
+        let limits = config.effective_limits();
+        let housekeeper = Housekeeper::new(&store, config.housekeeping());
         let machine = KvMachine::new(store);
         let reader = machine.store().reader();
         let driver_config = DriverConfig {
@@ -81,11 +86,18 @@ impl Node {
             member_id: identity.member_id(),
             driver,
             reader: RwLock::new(Some(reader)),
-            limits: config.limits,
+            limits,
+            space_quota: config.space_quota,
+            timers: Arc::default(),
+            watches: AtomicU32::new(0),
+            uniques: AtomicU64::new(0),
         };
         let member = Arc::new(member);
+        let housekeeping = spawn_housekeeping(&member, housekeeper)?;
         let client = Client::new(Arc::new(Threads(member.clone())), config.request_timeout);
-        Ok(Self { member, client, election_timeout: config.election_timeout, _place: place })
+        let election_timeout = config.election_timeout;
+        let housekeeping = Some(housekeeping);
+        Ok(Self { member, client, housekeeping, election_timeout, _place: place })
     }
 
     /// A handle to be kept elsewhere.
@@ -131,8 +143,9 @@ impl Node {
     ///
     /// Why the member had stopped before, or that its state could not be made durable. The data
     /// folder is given up in any case, and nothing that was answered is lost.
-    pub fn close(self) -> Result<(), StopCause> {
+    pub fn close(mut self) -> Result<(), StopCause> {
         self.hand_over();
+        self.stop_housekeeping();
         let stopped = self.member.driver.stop();
         self.release();
         stopped
@@ -140,9 +153,22 @@ impl Node {
 
     /// Stops the member at once, as a crash of the process would, except that the operating system
     /// keeps what was written. For tests of what happens then.
-    pub fn kill(self) {
+    pub fn kill(mut self) {
         self.member.driver.kill();
+        self.stop_housekeeping();
         self.release();
+    }
+
+    /// Ends the thread of housekeeping. Requests that wait for a time or an event look at once
+    /// whether the member has stopped.
+    fn stop_housekeeping(&mut self) {
+        self.member.timers.stop();
+        if let Some(thread) = self.housekeeping.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // Panics were caught inside and told to the member.
+            let _joined = thread.join();
+        }
     }
 
     /// Gives up the store, which clients would hold open otherwise.
@@ -173,6 +199,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         // Whoever wants to know how it went calls `close`.
         let _stopped = self.member.driver.stop();
+        self.stop_housekeeping();
         self.release();
     }
 }
@@ -189,6 +216,21 @@ impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Node({:?}, {})", self.member.name, self.member_id())
     }
+}
+
+fn spawn_housekeeping(
+    member: &Arc<Member>,
+    housekeeper: Housekeeper,
+) -> Result<JoinHandle<()>, OpenError> {
+    let thread = "quorate-housekeeping";
+    let member = member.clone();
+    let body = move || {
+        member.driver.guard(thread, || housekeeping::run(&member, housekeeper));
+        member.timers.stop();
+    };
+    let spawned = std::thread::Builder::new().name(thread.to_owned()).spawn(body);
+    spawned
+        .map_err(|error| OpenError::Start(StartError::Thread { thread, source: Arc::new(error) }))
 }
 
 fn open_transport(config: &Config, identity: &Identity) -> Result<Arc<dyn Transport>, OpenError> {

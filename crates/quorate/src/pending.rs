@@ -2,11 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use quorate_types::Instant;
+
 use crate::error::Error;
-use crate::seam::Wait;
+use crate::seam::{Seam, Wait};
 
 /// A request under way: await it on any runtime, or wait with [`Self::wait`] or
 /// [`Self::wait_timeout`].
@@ -101,6 +104,49 @@ impl<A: 'static> Pending<A> {
     }
 }
 
+impl<T: Send + 'static> Pending<T> {
+    /// Something that takes several requests, one after the other. Unlike a single request it does
+    /// nothing until it is awaited or waited for.
+    pub(crate) fn steps(
+        seam: Arc<dyn Seam>,
+        steps: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Self {
+        Self::waiting(Box::new(Steps { seam, steps: Box::pin(steps) }))
+    }
+}
+
+/// Requests one after the other, as a future says.
+struct Steps<T> {
+    seam: Arc<dyn Seam>,
+    steps: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
+}
+
+impl<T: Send> Steps<T> {
+    fn wait_until(&mut self, until: Option<Instant>) -> Option<Result<T, Error>> {
+        let mut result = None;
+        let steps = &mut self.steps;
+        self.seam.block_on(until, &mut |context| {
+            steps.as_mut().poll(context).map(|ended| result = Some(ended))
+        });
+        result
+    }
+}
+
+impl<T: Send> Wait<T> for Steps<T> {
+    fn wait(mut self: Box<Self>) -> Result<T, Error> {
+        self.wait_until(None).expect("there is no time limit")
+    }
+
+    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Error>> {
+        let until = self.seam.now() + timeout;
+        self.wait_until(Some(until))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        self.steps.as_mut().poll(context)
+    }
+}
+
 /// A wait for an `A` that becomes something else.
 struct Then<A, F> {
     wait: Option<Box<dyn Wait<A>>>,
@@ -139,10 +185,9 @@ where
     }
 }
 
-impl<T: Unpin> Future for Pending<T> {
-    type Output = Result<T, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+impl<T> Pending<T> {
+    /// Polls as a future does.
+    pub(crate) fn poll_result(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
         if let Some(result) = self.take_ready() {
             return Poll::Ready(result);
         }
@@ -154,6 +199,14 @@ impl<T: Unpin> Future for Pending<T> {
             self.0 = None;
         }
         polled
+    }
+}
+
+impl<T: Unpin> Future for Pending<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_result(context)
     }
 }
 

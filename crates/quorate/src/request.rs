@@ -17,12 +17,14 @@ use quorate_kv_api::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Range {
     pub(crate) request: RangeRequest,
+    /// The revision that the member's own state must have come to, if that is all that is asked.
+    pub(crate) at_least: Option<i64>,
 }
 
 impl Range {
     /// One key.
     pub fn key(key: impl Into<Bytes>) -> Self {
-        Self { request: RangeRequest::key(key) }
+        Self { request: RangeRequest::key(key), at_least: None }
     }
 
     /// Every key that starts with `prefix`; an empty prefix means all keys.
@@ -89,13 +91,55 @@ impl Range {
     #[must_use]
     pub fn local(mut self) -> Self {
         self.request.serializable = true;
+        self.at_least = None;
+        self
+    }
+
+    /// From this member's own state, as soon as it stands at `revision` or later: as fast as
+    /// [`Self::local`] where the member is not behind, and never older than what the caller has
+    /// seen elsewhere. Fails with [`Error::TimedOut`](crate::Error::TimedOut) if the member does
+    /// not get there in time.
+    #[must_use]
+    pub fn at_least(mut self, revision: i64) -> Self {
+        self.request.serializable = true;
+        self.at_least = Some(revision);
+        self
+    }
+
+    /// Only keys put last at this revision or later. The filters by revision do not change what
+    /// [`RangeResponse::count`](crate::RangeResponse::count) tells, as in etcd. 0 is no filter,
+    /// here and below.
+    #[must_use]
+    pub fn min_mod_revision(mut self, revision: i64) -> Self {
+        self.request.min_mod_revision = revision;
+        self
+    }
+
+    /// Only keys put last at this revision or before.
+    #[must_use]
+    pub fn max_mod_revision(mut self, revision: i64) -> Self {
+        self.request.max_mod_revision = revision;
+        self
+    }
+
+    /// Only keys created at this revision or later.
+    #[must_use]
+    pub fn min_create_revision(mut self, revision: i64) -> Self {
+        self.request.min_create_revision = revision;
+        self
+    }
+
+    /// Only keys created at this revision or before.
+    #[must_use]
+    pub fn max_create_revision(mut self, revision: i64) -> Self {
+        self.request.max_create_revision = revision;
         self
     }
 }
 
 impl From<RangeRequest> for Range {
     fn from(request: RangeRequest) -> Self {
-        Self { request }
+        Self { request, at_least: None }
     }
 }
 
@@ -119,36 +163,73 @@ pub fn nested(txn: TxnRequest) -> RequestOp {
     txn.into()
 }
 
-/// The left side of a comparison; see [`value`], [`version`], [`create_revision`] and
-/// [`mod_revision`].
+/// Writes `value` under `key`, attached to `lease`, in a transaction.
+pub fn put_with_lease(key: impl Into<Bytes>, value: impl Into<Bytes>, lease: i64) -> RequestOp {
+    PutRequest { lease, ..PutRequest::new(key, value) }.into()
+}
+
+/// Deletes every key that starts with `prefix`, which must not be empty, in a transaction.
+pub fn delete_prefix(prefix: impl Into<Bytes>) -> RequestOp {
+    let key = prefix.into();
+    let range_end = if key.is_empty() { Bytes::new() } else { prefix_end(&key) };
+    DeleteRangeRequest { key, range_end, prev_kv: false }.into()
+}
+
+/// The left side of a comparison; see [`value`], [`version`], [`create_revision`],
+/// [`mod_revision`] and [`lease`].
 #[derive(Clone, Debug)]
 pub struct Comparand<T> {
     key: Bytes,
+    range_end: Bytes,
     target: fn(T) -> TargetUnion,
 }
 
 /// The value of `key`. No comparison with the value of an absent key holds, not even an unequal
 /// one.
 pub fn value(key: impl Into<Bytes>) -> Comparand<Bytes> {
-    Comparand { key: key.into(), target: TargetUnion::Value }
+    Comparand::new(key, TargetUnion::Value)
 }
 
 /// How often `key` was put since it was created; 0 if it is absent.
 pub fn version(key: impl Into<Bytes>) -> Comparand<i64> {
-    Comparand { key: key.into(), target: TargetUnion::Version }
+    Comparand::new(key, TargetUnion::Version)
 }
 
 /// The revision that created `key`; 0 if it is absent.
 pub fn create_revision(key: impl Into<Bytes>) -> Comparand<i64> {
-    Comparand { key: key.into(), target: TargetUnion::CreateRevision }
+    Comparand::new(key, TargetUnion::CreateRevision)
 }
 
 /// The revision that last put `key`; 0 if it is absent.
 pub fn mod_revision(key: impl Into<Bytes>) -> Comparand<i64> {
-    Comparand { key: key.into(), target: TargetUnion::ModRevision }
+    Comparand::new(key, TargetUnion::ModRevision)
+}
+
+/// The lease that `key` is attached to; 0 if there is none, or if the key is absent.
+pub fn lease(key: impl Into<Bytes>) -> Comparand<i64> {
+    Comparand::new(key, TargetUnion::Lease)
 }
 
 impl<T> Comparand<T> {
+    fn new(key: impl Into<Bytes>, target: fn(T) -> TargetUnion) -> Self {
+        Self { key: key.into(), range_end: Bytes::new(), target }
+    }
+
+    /// Every key from this one up to but without `end`, which all must satisfy the comparison. If
+    /// there is none, an absent key must.
+    #[must_use]
+    pub fn up_to(mut self, end: impl Into<Bytes>) -> Self {
+        self.range_end = end.into();
+        self
+    }
+
+    /// Every key that starts with this one, as [`Self::up_to`].
+    #[must_use]
+    pub fn all_below(self) -> Self {
+        let end = prefix_end(&self.key);
+        self.up_to(end)
+    }
+
     /// Equal to `right`.
     pub fn equals(self, right: impl Into<T>) -> Compare {
         self.compare(CompareResult::Equal, right)
@@ -170,6 +251,7 @@ impl<T> Comparand<T> {
     }
 
     fn compare(self, result: CompareResult, right: impl Into<T>) -> Compare {
-        Compare::key(self.key, result, (self.target)(right.into()))
+        let compare = Compare::key(self.key, result, (self.target)(right.into()));
+        Compare { range_end: self.range_end, ..compare }
     }
 }

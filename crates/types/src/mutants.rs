@@ -166,10 +166,26 @@ mutants! {
     M03,
     /// What is remembered of keys is not forgotten when a snapshot is installed.
     M04,
+    /// A watch is said to be complete although events are left to be told.
+    M05,
+    /// After a snapshot is installed watches start again far back.
+    M06,
+    /// A watch is told the last event of the tables again when it goes on in memory.
+    M07,
+    /// A watch that was too slow for a compaction goes on behind it.
+    M08,
+    /// A sweep takes the newest record, and the revision is then counted from the newest one left.
+    M09,
+    /// A sweep takes the deletions at the compact revision itself.
+    M10,
     /// A second snapshot that arrives has the first one, still waiting, deleted.
     M11,
     /// A transaction is not checked before its ranges fail it half-way.
     M12,
+    /// A watch of the future is complete up to the present, and goes on there.
+    M14,
+    /// The installation of a snapshot brings watches of the future into the present.
+    M15,
     /// A view of the state shows what was written after it was taken.
     M16,
     /// All rounds of reads have the same context.
@@ -210,6 +226,8 @@ mutants! {
     M33,
     /// A log with an end that nobody committed is refused as damaged.
     M34,
+    /// A watch waits without a look at what happened meanwhile.
+    M36,
     /// The limit of a range cuts before filters and order are applied.
     M38a,
     /// A range counts only the keys that it returns.
@@ -302,6 +320,14 @@ mutants! {
     M82,
     /// An older version keeps its place when its key is put again.
     M83,
+    /// A lease expires though it was renewed meanwhile.
+    M84,
+    /// The last key of a lease outlives it.
+    M85,
+    /// The leases of before a snapshot stay in memory.
+    M86,
+    /// A new term leaves leases the time that they had left.
+    M87,
 }
 
 #[cfg(test)]

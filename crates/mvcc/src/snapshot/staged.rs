@@ -208,8 +208,8 @@ mod tests {
         let start = [head(FORMAT, 7)];
         let with_k = [start[0].clone(), rows(1, "history", &[(b"k", b"")])];
         check(&[], &rows(0, "live", &[]), "a head block is missing");
-        check(&[], &head(2, 7), "format 2, this version knows formats up to 1");
-        check(&start, &rows(1, "leases", &[]), "its table is unknown");
+        check(&[], &head(3, 7), "format 3, this version knows formats up to 2");
+        check(&start, &rows(1, "others", &[]), "its table is unknown");
         check(&start, &rows(1, "live", &[(b"k", b""), (b"k", b"")]), "its keys are out of order");
         check(&with_k, &rows(2, "history", &[(b"k", b"")]), "its keys are out of order");
         check(&with_k, &rows(2, "live", &[(b"z", b"")]), "its table is out of order");

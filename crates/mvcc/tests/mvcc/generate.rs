@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed};
 use quorate_kv_api::{
-    Command, Compare, DeleteRangeRequest, Limits, PutRequest, RangeRequest, RequestOp, TargetUnion,
-    TxnRequest,
+    Command, CompactionRequest, Compare, DeleteRangeRequest, Limits, PutRequest, RangeRequest,
+    RequestOp, TargetUnion, TxnRequest,
 };
 
 /// The same cases on every machine and every day.
@@ -26,7 +26,7 @@ pub(crate) fn key() -> impl Strategy<Value = Bytes> {
     prop::sample::select(&KEYS[..]).prop_map(Bytes::from_static)
 }
 
-fn range_end() -> impl Strategy<Value = Bytes> {
+pub(crate) fn range_end() -> impl Strategy<Value = Bytes> {
     prop_oneof![
         4 => Just(Bytes::new()),
         2 => Just(Bytes::from_static(b"\0")),
@@ -73,8 +73,22 @@ pub(crate) fn range() -> impl Strategy<Value = RangeRequest> {
     )
 }
 
-fn put() -> impl Strategy<Value = PutRequest> {
-    let lease = prop_oneof![20 => Just(0i64), 1 => Just(7)];
+/// The leases that puts name; mostly none.
+type LeaseIds = &'static [i64];
+
+/// For tests in which there are no leases.
+const UNKNOWN: LeaseIds = &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+
+/// For tests with leases of these ids; that of `-1` is in no way special but its place in a table.
+const KNOWN: LeaseIds = &[0, 0, 1, 1, 2, 2, -1];
+
+/// One of the leases that [`leased_command`] names.
+pub(crate) fn lease_id() -> impl Strategy<Value = i64> {
+    prop::sample::select(&[1i64, 2, -1][..])
+}
+
+fn put(leases: LeaseIds) -> impl Strategy<Value = PutRequest> {
+    let lease = prop::sample::select(leases);
     (key(), value(), lease, any::<bool>(), rarely(), rarely()).prop_map(
         |(key, value, lease, prev_kv, ignore_value, ignore_lease)| PutRequest {
             key,
@@ -101,7 +115,7 @@ fn compare() -> impl Strategy<Value = Compare> {
         (0i64..30).prop_map(TargetUnion::CreateRevision),
         (0i64..30).prop_map(TargetUnion::ModRevision),
         value().prop_map(TargetUnion::Value),
-        (0i64..2).prop_map(TargetUnion::Lease),
+        (-1i64..3).prop_map(TargetUnion::Lease),
     ];
     (0i32..5, 0i32..6, key(), prop::option::weighted(0.9, union), range_end()).prop_map(
         |(result, target, key, target_union, range_end)| Compare {
@@ -114,9 +128,9 @@ fn compare() -> impl Strategy<Value = Compare> {
     )
 }
 
-fn simple_op() -> impl Strategy<Value = RequestOp> {
+fn simple_op(leases: LeaseIds) -> impl Strategy<Value = RequestOp> {
     prop_oneof![
-        3 => put().prop_map(RequestOp::from),
+        3 => put(leases).prop_map(RequestOp::from),
         2 => delete().prop_map(RequestOp::from),
         2 => range().prop_map(RequestOp::from),
         1 => Just(RequestOp::default()),
@@ -134,29 +148,50 @@ pub(crate) fn read_txn() -> impl Strategy<Value = TxnRequest> {
 }
 
 /// Any transaction, nested at most three deep; also such as would be refused before.
-fn any_txn() -> impl Strategy<Value = TxnRequest> {
-    let op = simple_op().boxed().prop_recursive(
+fn any_txn(leases: LeaseIds) -> impl Strategy<Value = TxnRequest> {
+    let op = simple_op(leases).boxed().prop_recursive(
         2,
         12,
         3,
-        |inner| prop_oneof![2 => simple_op(), 1 => txn_of(inner).prop_map(RequestOp::from)],
+        move |inner| {
+            prop_oneof![2 => simple_op(leases), 1 => txn_of(inner).prop_map(RequestOp::from)]
+        },
     );
     txn_of(op)
 }
 
+fn compaction() -> impl Strategy<Value = CompactionRequest> {
+    (-2i64..30, any::<bool>())
+        .prop_map(|(revision, physical)| CompactionRequest { revision, physical })
+}
+
 /// Any command; also such as would be refused before.
 pub(crate) fn any_command() -> impl Strategy<Value = Command> {
+    any_command_with(UNKNOWN)
+}
+
+fn any_command_with(leases: LeaseIds) -> impl Strategy<Value = Command> {
     prop_oneof![
-        4 => put().prop_map(Command::from),
+        4 => put(leases).prop_map(Command::from),
         2 => delete().prop_map(Command::from),
-        4 => any_txn().prop_map(Command::from),
+        4 => any_txn(leases).prop_map(Command::from),
+        1 => compaction().prop_map(Command::from),
     ]
 }
 
 /// A command that may be proposed.
 pub(crate) fn command() -> impl Strategy<Value = Command> {
-    any_command().prop_map(|command| match command.validate(&Limits::default()) {
+    any_command().prop_map(valid)
+}
+
+/// A put, deletion or transaction that may be proposed, with leases that may exist.
+pub(crate) fn leased_command() -> impl Strategy<Value = Command> {
+    any_command_with(KNOWN).prop_map(valid)
+}
+
+fn valid(command: Command) -> Command {
+    match command.validate(&Limits::default()) {
         Ok(()) => command,
         Err(_) => Command::from(PutRequest::new("b", "instead")),
-    })
+    }
 }

@@ -1,15 +1,17 @@
 //! The store as a plain list of all its states, written from etcd's rules and not from the code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
-    Command, CommandKind, Compare, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError,
-    OpRequest, OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp,
-    ResponseHeader, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
+    self as kv_api, Command, CommandKind, CompactionResponse, Compare, DeleteRangeRequest,
+    DeleteRangeResponse, KeyValue, KvError, LeaseGrantRequest, LeaseGrantResponse,
+    LeaseKeepAliveResponse, LeaseRevokeResponse, OpRequest, OpResponse, PutRequest, PutResponse,
+    RangeRequest, RangeResponse, RequestOp, ResponseHeader, ResponseOp, TargetUnion, TxnRequest,
+    TxnResponse,
 };
-use quorate_mvcc::Response;
+use quorate_mvcc::{Response, WatchPosition};
 
 pub(crate) type State = BTreeMap<Bytes, KeyValue>;
 
@@ -27,6 +29,27 @@ pub(crate) struct Model {
     /// The state at each revision; 0 and 1 are empty.
     states: Vec<State>,
     events: Vec<Event>,
+    leases: BTreeMap<i64, Lease>,
+    /// The index of the entry that the next commands come with.
+    pub(crate) index: u64,
+    compacted: i64,
+}
+
+/// A lease. Its keys are those that have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lease {
+    pub(crate) ttl: i64,
+    pub(crate) renewed_at: u64,
+    pub(crate) remaining: i64,
+}
+
+/// What a store that was swept to the end holds besides the current state.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Remains {
+    /// Main and sub revisions of the changes that are kept.
+    pub(crate) history: BTreeSet<(i64, i64)>,
+    /// How many of them are versions that are not current any more.
+    pub(crate) versions_count: usize,
 }
 
 /// A command under way.
@@ -34,23 +57,66 @@ struct Work<'a> {
     model: &'a Model,
     state: State,
     events: Vec<Event>,
+    leases: BTreeMap<i64, Lease>,
 }
 
 impl Model {
     pub(crate) fn new() -> Self {
-        Self { states: vec![State::new(), State::new()], events: Vec::new() }
+        Self {
+            states: vec![State::new(), State::new()],
+            events: Vec::new(),
+            leases: BTreeMap::new(),
+            index: 0,
+            compacted: -1,
+        }
     }
 
     pub(crate) fn revision(&self) -> i64 {
         self.states.len() as i64 - 1
     }
 
+    pub(crate) fn leases(&self) -> &BTreeMap<i64, Lease> {
+        &self.leases
+    }
+
+    /// Every pair of a lease and a key attached to it.
+    pub(crate) fn attachments(&self) -> BTreeSet<(i64, Bytes)> {
+        let attached = self.now().values().filter(|kv| kv.lease != 0);
+        attached.map(|kv| (kv.lease, kv.key.clone())).collect()
+    }
+
+    fn work(&self) -> Work<'_> {
+        let (state, leases) = (self.now().clone(), self.leases.clone());
+        Work { model: self, state, events: Vec::new(), leases }
+    }
+
     fn now(&self) -> &State {
         self.states.last().expect("there are always two states")
     }
 
+    /// The oldest revision that can be read.
+    pub(crate) fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    fn compact(&mut self, revision: i64) -> Result<Response, KvError> {
+        let (current, compact_revision) = (self.revision(), self.compacted);
+        if revision <= compact_revision {
+            return Err(KvError::Compacted { requested: revision, compact_revision });
+        }
+        if revision > current {
+            return Err(KvError::FutureRevision { requested: revision, current });
+        }
+        self.compacted = revision;
+        let header = Some(ResponseHeader { revision: current, ..ResponseHeader::default() });
+        Ok(Response::Compaction(CompactionResponse { header }))
+    }
+
     pub(crate) fn apply(&mut self, command: &Command) -> Result<Response, KvError> {
-        let mut work = Work { model: self, state: self.now().clone(), events: Vec::new() };
+        if let Some(CommandKind::Compaction(request)) = &command.kind {
+            return self.compact(request.revision);
+        }
+        let mut work = self.work();
         let response = match &command.kind {
             None => Err(KvError::MalformedCommand),
             Some(CommandKind::Put(put)) => work
@@ -61,26 +127,56 @@ impl Model {
                 Ok(Response::DeleteRange(work.delete(delete)))
             }
             Some(CommandKind::Txn(txn)) => work.txn(txn).map(Response::Txn),
+            Some(kind) => work.about_leases(kind),
         }?;
+        let leases = work.leases;
         let (state, mut events) = (work.state, work.events);
         if !events.is_empty() {
             self.states.push(state);
             self.events.append(&mut events);
         }
+        self.leases = leases;
         Ok(response)
     }
 
     pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResponse, KvError> {
-        Work { model: self, state: self.now().clone(), events: Vec::new() }.range(request)
+        self.work().range(request)
     }
 
     pub(crate) fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResponse, KvError> {
-        Work { model: self, state: self.now().clone(), events: Vec::new() }.txn(txn)
+        self.work().txn(txn)
+    }
+
+    /// All events in order, with the keys as they were before, and their places.
+    pub(crate) fn events(&self) -> Vec<(WatchPosition, kv_api::Event)> {
+        let told = |event: &Event| {
+            let deleted = KeyValue {
+                key: event.key.clone(),
+                mod_revision: event.main,
+                ..KeyValue::default()
+            };
+            let is_create =
+                event.kv.as_ref().is_some_and(|kv| kv.create_revision == kv.mod_revision);
+            let before = self.states[event.main as usize - 1].get(&event.key).cloned();
+            let told = kv_api::Event {
+                r#type: i32::from(event.kv.is_none()),
+                kv: Some(event.kv.clone().unwrap_or(deleted)),
+                prev_kv: before.filter(|_| !is_create),
+            };
+            (WatchPosition { revision: event.main, event: event.sub }, told)
+        };
+        self.events.iter().map(told).collect()
     }
 
     pub(crate) fn hash(&self, revision: i64) -> u32 {
         let mut bytes = b"key".to_vec();
+        let is_empty = self.states[revision as usize].is_empty();
+        let in_force = self.last_changes(if is_empty { self.compacted } else { revision });
         for event in self.events.iter().filter(|event| event.main <= revision) {
+            let is_old = event.main <= self.compacted;
+            if is_old && (event.kv.is_none() || !in_force.contains(&(event.main, event.sub))) {
+                continue;
+            }
             bytes.extend_from_slice(&event.main.to_be_bytes());
             bytes.push(b'_');
             bytes.extend_from_slice(&event.sub.to_be_bytes());
@@ -94,6 +190,32 @@ impl Model {
             }
         }
         crc32c::crc32c(&bytes)
+    }
+
+    /// The last change of each key up to a revision.
+    fn last_changes(&self, revision: i64) -> BTreeSet<(i64, i64)> {
+        let mut last = BTreeMap::new();
+        for event in self.events.iter().filter(|event| event.main <= revision) {
+            last.insert(&event.key, (event.main, event.sub));
+        }
+        last.into_values().collect()
+    }
+
+    /// What is left when the sweep is at its end.
+    pub(crate) fn remains(&self) -> Remains {
+        let in_force = self.last_changes(self.compacted);
+        let is_kept = |event: &&Event| {
+            let is_in_force = in_force.contains(&(event.main, event.sub));
+            event.main > self.compacted
+                || (event.kv.is_some() && is_in_force)
+                || (event.kv.is_none() && event.main == self.compacted)
+        };
+        let kept: Vec<&Event> = self.events.iter().filter(is_kept).collect();
+        let puts_count = kept.iter().filter(|event| event.kv.is_some()).count();
+        Remains {
+            history: kept.iter().map(|event| (event.main, event.sub)).collect(),
+            versions_count: puts_count - self.now().len(),
+        }
     }
 }
 
@@ -120,7 +242,71 @@ impl Work<'_> {
     }
 
     fn lease(&self, lease: i64) -> Result<(), KvError> {
-        if lease == 0 { Ok(()) } else { Err(KvError::LeaseNotFound { lease }) }
+        if lease == 0 || self.leases.contains_key(&lease) {
+            Ok(())
+        } else {
+            Err(KvError::LeaseNotFound { lease })
+        }
+    }
+
+    fn about_leases(&mut self, kind: &CommandKind) -> Result<Response, KvError> {
+        let renewed_at = self.model.index;
+        match kind {
+            CommandKind::LeaseGrant(request) => {
+                let LeaseGrantRequest { id, ttl } = *request;
+                if self.leases.contains_key(&id) {
+                    return Err(KvError::LeaseExists { lease: id });
+                }
+                self.leases.insert(id, Lease { ttl, renewed_at, remaining: 0 });
+                let header = self.header();
+                let error = String::new();
+                Ok(Response::LeaseGrant(LeaseGrantResponse { header, id, ttl, error }))
+            }
+            CommandKind::LeaseRevoke(request) => {
+                self.lease(request.id)?;
+                self.end(request.id);
+                Ok(Response::LeaseRevoke(LeaseRevokeResponse { header: self.header() }))
+            }
+            CommandKind::LeaseKeepAlive(request) => {
+                let (header, id) = (self.header(), request.id);
+                let ttl = self.leases.get(&id).map_or(0, |lease| lease.ttl);
+                if let Some(lease) = self.leases.get_mut(&id) {
+                    *lease = Lease { ttl, renewed_at, remaining: 0 };
+                }
+                Ok(Response::LeaseKeepAlive(LeaseKeepAliveResponse { header, id, ttl }))
+            }
+            CommandKind::LeaseExpire(request) => {
+                let lease = self.leases.get(&request.id);
+                if lease.is_some_and(|lease| lease.renewed_at == request.renewed_at) {
+                    self.end(request.id);
+                }
+                Ok(Response::Chore(self.header().unwrap_or_default()))
+            }
+            CommandKind::LeaseCheckpoint(request) => {
+                for checkpoint in &request.checkpoints {
+                    let remaining = checkpoint.remaining_ttl;
+                    if let Some(lease) = self.leases.get_mut(&checkpoint.id)
+                        && lease.renewed_at == checkpoint.renewed_at
+                        && 0 < remaining
+                        && remaining <= lease.ttl
+                    {
+                        lease.remaining = remaining;
+                    }
+                }
+                Ok(Response::Chore(self.header().unwrap_or_default()))
+            }
+            _ => Err(KvError::MalformedCommand),
+        }
+    }
+
+    fn end(&mut self, lease: i64) {
+        self.leases.remove(&lease);
+        let attached = self.state.values().filter(|kv| kv.lease == lease);
+        let doomed: Vec<Bytes> = attached.map(|kv| kv.key.clone()).collect();
+        for key in doomed {
+            self.state.remove(&key);
+            self.event(&key, None);
+        }
     }
 
     fn keeps(&self, put: &PutRequest) -> Result<(), KvError> {
@@ -144,7 +330,10 @@ impl Work<'_> {
                 Some(old) if put.ignore_value => old.value.clone(),
                 _ => put.value.clone(),
             },
-            lease: 0,
+            lease: match &old {
+                Some(old) if put.ignore_lease => old.lease,
+                _ => put.lease,
+            },
         };
         self.state.insert(put.key.clone(), kv.clone());
         self.event(&put.key, Some(kv));
@@ -174,6 +363,10 @@ impl Work<'_> {
         let at = if request.revision <= 0 { current } else { request.revision };
         if at > current {
             return Err(KvError::FutureRevision { requested: at, current });
+        }
+        let compact_revision = self.model.compacted;
+        if at < compact_revision {
+            return Err(KvError::Compacted { requested: at, compact_revision });
         }
         let state = if at == current { &self.state } else { &self.model.states[at as usize] };
         let mut kvs: Vec<KeyValue> = state
@@ -303,8 +496,9 @@ impl Work<'_> {
                     if requested > current {
                         return Err(KvError::FutureRevision { requested, current });
                     }
-                    if requested < -1 {
-                        return Err(KvError::Compacted { requested, compact_revision: -1 });
+                    let compact_revision = self.model.compacted;
+                    if requested != 0 && requested < compact_revision {
+                        return Err(KvError::Compacted { requested, compact_revision });
                     }
                 }
                 Some(OpRequest::Txn(nested)) => self.check_ranges(nested)?,

@@ -10,7 +10,7 @@ use quorate_mvcc::{SnapshotReader, StagedSnapshot, Store, StoreError};
 use crate::generate::{command, config};
 use crate::harness::{Single, dump, engine, entry, hash, numbered, open};
 
-fn blocks(mut snapshot: SnapshotReader) -> Vec<Bytes> {
+pub(crate) fn blocks(mut snapshot: SnapshotReader) -> Vec<Bytes> {
     let mut blocks = Vec::new();
     while let Some(block) = snapshot.next_block().expect("memory does not fail") {
         blocks.push(block);
@@ -18,7 +18,7 @@ fn blocks(mut snapshot: SnapshotReader) -> Vec<Bytes> {
     blocks
 }
 
-fn stage(store: &Store, blocks: &[Bytes]) -> Result<StagedSnapshot, StoreError> {
+pub(crate) fn stage(store: &Store, blocks: &[Bytes]) -> Result<StagedSnapshot, StoreError> {
     let mut staged = StagedSnapshot::begin(store.engine())?;
     for block in blocks {
         staged.push_block(block)?;

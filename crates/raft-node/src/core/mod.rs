@@ -282,7 +282,8 @@ impl<T, R> Core<T, R> {
         Membership::from_raft(&self.raw.raft.prs().conf().to_conf_state())
     }
 
-    fn leads(&self) -> bool {
+    /// Whether this member leads in [`Self::term`].
+    pub fn leads(&self) -> bool {
         self.raw.raft.state == StateRole::Leader
     }
 

@@ -7,6 +7,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use quorate_transport::Transport;
 use quorate_types::{Instant, LogPosition};
 
+use super::Leadership;
 use super::apply::ApplyJob;
 use super::clock::Clock;
 use super::event::{Event, Ticket};
@@ -24,7 +25,7 @@ pub(super) struct Consensus<R> {
     pub(super) snapshots: Arc<Snapshots<R>>,
     pub(super) signal: StopSignal,
     /// Published for handles.
-    pub(super) term: Arc<AtomicU64>,
+    pub(super) leadership: Arc<AtomicU64>,
     pub(super) jobs: Jobs,
 }
 
@@ -68,7 +69,8 @@ impl<R: Send + 'static> Consensus<R> {
             }
             let outputs = self.core.poll(self.clock.now()).map_err(StopCause::Core)?;
             deadline = outputs.deadline;
-            self.term.store(self.core.term().get(), Ordering::Relaxed);
+            let leadership = Leadership { term: self.core.term(), leads: self.core.leads() };
+            self.leadership.store(leadership.pack(), Ordering::Relaxed);
             if self.carry_out(outputs).is_err() {
                 return Ok(());
             }

@@ -84,6 +84,27 @@ pub struct DriverConfig {
     pub tuning: Tuning,
 }
 
+/// A term and whether the member leads in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leadership {
+    /// The latest term that the member has seen.
+    pub term: Term,
+    /// Whether it leads in that term.
+    pub leads: bool,
+}
+
+impl Leadership {
+    /// Both in one word, so that they are read together. Terms grow by one with each election, so
+    /// the highest bit is never needed.
+    fn pack(self) -> u64 {
+        self.term.get() << 1 | u64::from(self.leads)
+    }
+
+    fn unpack(word: u64) -> Self {
+        Self { term: Term::new(word >> 1), leads: word & 1 == 1 }
+    }
+}
+
 /// A running member. Dropping it stops the member.
 pub struct Driver<R: Send + 'static> {
     mailbox: Mailbox<R>,
@@ -94,7 +115,8 @@ pub struct Driver<R: Send + 'static> {
     waiting_max: usize,
     /// Taken when the member stops, so that handles do not keep its store open.
     flusher: Mutex<Option<Arc<dyn Flusher>>>,
-    term: Arc<AtomicU64>,
+    leadership: Arc<AtomicU64>,
+    incarnation: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -132,7 +154,8 @@ impl<R: Send + 'static> Driver<R> {
             waiting: Arc::default(),
             waiting_max,
             flusher: Mutex::default(),
-            term: Arc::default(),
+            leadership: Arc::default(),
+            incarnation,
             threads: Mutex::default(),
         };
         driver.spawn_threads(core, events, log, machine, transport)?;
@@ -172,7 +195,7 @@ impl<R: Send + 'static> Driver<R> {
             transport,
             snapshots,
             signal: self.signal.clone(),
-            term: self.term.clone(),
+            leadership: self.leadership.clone(),
             jobs: consensus::Jobs { to_log, to_apply, to_flush, to_fetch },
         };
         self.spawn(consensus::THREAD, move || consensus.run())
@@ -243,7 +266,26 @@ impl<R: Send + 'static> Driver<R> {
 
     /// The latest term seen, as of a moment ago.
     pub fn term(&self) -> Term {
-        Term::new(self.term.load(Ordering::Relaxed))
+        self.leadership().term
+    }
+
+    /// The latest term seen and whether this member leads in it, as of a moment ago.
+    pub fn leadership(&self) -> Leadership {
+        Leadership::unpack(self.leadership.load(Ordering::Relaxed))
+    }
+
+    /// The life of the member: greater each time it is opened.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Runs the body of a thread that the member cannot do without. If it fails or panics, the
+    /// member stops, and every handle tells the cause.
+    pub fn guard(&self, thread: &'static str, body: impl FnOnce() -> Result<(), StopCause>) {
+        self.signal.guard(thread, body);
+        if self.signal.cause().is_some() {
+            self.mailbox.stop();
+        }
     }
 
     /// Asks that leadership move to `to`. Nothing happens if it cannot; see the probe for what came

@@ -1,0 +1,29 @@
+//! What can go wrong in a recipe beside its requests.
+
+use thiserror::Error;
+
+/// Why a recipe failed although its requests were answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The lease of the session has ended, or may have, and with it everything held by it.
+    #[error("the session of lease {lease:x} is lost")]
+    SessionLost {
+        /// The lease.
+        lease: i64,
+    },
+    /// The session holds this already, or is waiting for it.
+    #[error("the session of lease {lease:x} holds {name:?} already, or waits for it")]
+    AlreadyHeld {
+        /// What it holds.
+        name: String,
+        /// The lease of the session.
+        lease: i64,
+    },
+    /// Somebody else leads by now.
+    #[error("not the leader of {name:?} any more")]
+    NotLeader {
+        /// The election.
+        name: String,
+    },
+}
