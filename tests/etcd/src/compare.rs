@@ -1,6 +1,6 @@
 //! Which answers count as equal.
 //!
-//! Answers are compared field by field after [`normalise`], which takes out what two stores can
+//! Answers are compared field by field after `normalise`, which takes out what two stores can
 //! never share: each line of it has its reason. Where Quorate follows newer rules than the etcd it
 //! is compared with, a [`Rule`] says which ones, and when it applies. Anything else is a
 //! difference.
