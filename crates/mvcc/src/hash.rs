@@ -52,7 +52,8 @@ impl Hashing {
     ) -> Result<Self, RequestError> {
         let revision = if requested == 0 { head.revision } else { requested };
         let compact_revision = head.compact_revision;
-        if revision < compact_revision {
+        // A negative revision covers nothing, whatever was compacted.
+        if revision >= 0 && revision < compact_revision {
             return Err(KvError::Compacted { requested, compact_revision }.into());
         }
         if revision > head.revision {

@@ -31,9 +31,6 @@ pub enum Verdict {
 pub enum Rule {
     /// A sort order that is none: refused here and since etcd 3.6, ignored before.
     UnknownSortOrder,
-    /// A hash up to a negative revision: refused here once it is below the compact revision; etcd
-    /// hashes nothing.
-    NegativeHashRevision,
     /// A hash up to the compact revision: given here and by etcd's newest, refused before.
     HashAtCompactRevision,
     /// A deletion at the compact revision: kept for watches here and since etcd 3.4.34 and 3.5.16,
@@ -84,9 +81,6 @@ impl Rule {
                 version < Version(3, 6, 0)
                     && has_unknown_order(operation)
                     && *ours == refusal(&KvError::InvalidSortOption)
-            }
-            (Self::NegativeHashRevision, Operation::HashKv(request)) => {
-                request.revision < 0 && *ours == refusal(&COMPACTED)
             }
             (Self::HashAtCompactRevision, Operation::HashKv(request)) => {
                 version < Version(3, 6, 0)
@@ -242,12 +236,8 @@ fn op_has_unknown_order(op: &RequestOp) -> bool {
     matches!(&op.request, Some(OpRequest::Range(range)) if !SortOrder::is_valid(range.sort_order))
 }
 
-const RULES: [Rule; 4] = [
-    Rule::UnknownSortOrder,
-    Rule::NegativeHashRevision,
-    Rule::HashAtCompactRevision,
-    Rule::TombstoneAtCompactRevision,
-];
+const RULES: [Rule; 3] =
+    [Rule::UnknownSortOrder, Rule::HashAtCompactRevision, Rule::TombstoneAtCompactRevision];
 
 /// On the wire its revisions do not show.
 const COMPACTED: KvError = KvError::Compacted { requested: 0, compact_revision: 0 };
