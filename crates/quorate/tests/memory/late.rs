@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex as Shared;
-use quorate::recipes::{Mutex, Queue, RwLock, Session};
+use quorate::recipes::{Mutex, PriorityQueue, Queue, RwLock, Session};
 use quorate::seam::{Promise, Request, Response, Seam, Task, Unique};
 use quorate::{Client, put};
 use quorate::{
@@ -282,4 +282,29 @@ fn an_item_is_taken_once_although_the_answer_was_lost() {
     assert_eq!(queue.count().wait().unwrap(), 0);
     let left = node.range(Range::prefix("queue/item/").count_only()).wait().unwrap();
     assert_eq!(left.count, 0);
+}
+
+#[test]
+fn an_attempt_that_was_given_up_takes_nothing_later() {
+    let node = open();
+    let (unreliable, client) = Unreliable::of(&node);
+    let queue = PriorityQueue::new(&client, "queue");
+    queue.add(5, "five").wait().unwrap();
+    let other = PriorityQueue::new(&node, "queue");
+    let mut count = 0;
+    *unreliable.fate.lock() = Box::new(move |_| {
+        count += 1;
+        match count {
+            1 => Fate::Postpone,
+            2 => {
+                other.add(1, "one").wait().unwrap();
+                Fate::Pass
+            }
+            _ => Fate::Pass,
+        }
+    });
+    assert_eq!(queue.take().wait().unwrap(), "one");
+    unreliable.deliver();
+    assert_eq!(queue.count().wait().unwrap(), 1);
+    assert_eq!(queue.take().wait().unwrap(), "five");
 }
