@@ -18,8 +18,8 @@ use crate::record::{LiveHeader, Revision, encode_version_key, encode_version_val
 use crate::source::Source;
 use crate::{HISTORY, LEASE_KEYS, LIVE, StoreError, VERSIONS};
 
-/// Changes of the tables `live`, `history`, `versions` and `lease_keys` over an engine that does not change
-/// meanwhile.
+/// Changes of the tables `live`, `history`, `versions` and `lease_keys` over an engine that does
+/// not change meanwhile, and of the leases.
 pub(crate) struct Pending<'a> {
     engine: Arc<dyn Engine>,
     /// What is remembered of the engine, without the changes.
@@ -106,8 +106,8 @@ impl<'a> Pending<'a> {
         self.merged(LEASE_KEYS, &self.lease_keys, range)
     }
 
-    /// Appends all changes but those of leases to `batch`, and remembers the headers as they are after it: if the batch
-    /// cannot be written then, they must not be used any more.
+    /// Appends all changes but those of leases to `batch`, and remembers the headers as they are
+    /// after it: if the batch cannot be written then, they must not be used any more.
     pub(crate) fn write(self, batch: &mut WriteBatch) -> Result<(), StoreError> {
         let headers = self.headers.into_inner();
         for (key, record) in &self.live {

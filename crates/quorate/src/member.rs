@@ -13,7 +13,9 @@ use quorate_kv_api::{
     AlarmAction, AlarmRequest, AlarmResponse, AlarmType, Command, KvError, Limits, RangeRequest,
     ResponseHeader,
 };
-use quorate_mvcc::{Milestone, Reader, RequestError, StoreError, WatchBatch, WatchQuery, Watching};
+use quorate_mvcc::{
+    Milestone, Reader, RequestError, StoreError, Ticket, WatchBatch, WatchQuery, Watching,
+};
 use quorate_raft_node::core::ProposeError;
 use quorate_raft_node::driver::{Abandoned, Completion, Driver, StopCause, completion};
 use quorate_types::{ByteSize, ClusterId, Instant, MemberId};
@@ -174,13 +176,18 @@ impl Threads {
     }
 
     /// Waits for the next events of a watch, or for its time to be over.
-    fn watch(&self, query: WatchQuery, timeout: Duration) -> Pending<Response> {
+    fn watch(&self, mut query: WatchQuery, timeout: Duration) -> Pending<Response> {
         let limit = self.0.limits.watches_max;
         let Some(slot) = WatchSlot::take(&self.0, limit) else {
             return Pending::ready(Err(KvError::TooManyWatches { limit }.into()));
         };
+        let mut ticket: Option<Ticket> = None;
         let attempt = move |member: &Member, signal: &Arc<Signal>, is_over: bool| {
             let _held = &slot;
+            // While it waited it went on with the store.
+            if let Some(ticket) = ticket.take() {
+                query.from = ticket.position();
+            }
             if let Some(stopped) = member.stop_error() {
                 return Attempt::Ended(Err(stopped));
             }
@@ -190,7 +197,10 @@ impl Threads {
             let signal = signal.clone();
             let wake = Box::new(move || signal.fire());
             match member.reader().map(|reader| reader.watch(&query, wake)) {
-                Ok(Ok(Watching::Waiting(ticket))) => Attempt::Waiting(Box::new(ticket)),
+                Ok(Ok(Watching::Waiting(registered))) => {
+                    ticket = Some(registered);
+                    Attempt::Waiting
+                }
                 Ok(Ok(Watching::Batch(batch))) => {
                     Attempt::Ended(member.serve(|_| Ok(watch_response(batch))))
                 }
@@ -209,6 +219,7 @@ impl Threads {
         serve: impl FnOnce(&Member) -> Result<Response, Error> + Send + 'static,
     ) -> Pending<Response> {
         let mut serve = Some(serve);
+        let mut ticket: Option<Ticket> = None;
         let attempt = move |member: &Member, signal: &Arc<Signal>, is_over: bool| {
             if let Some(stopped) = member.stop_error() {
                 return Attempt::Ended(Err(stopped));
@@ -217,7 +228,10 @@ impl Threads {
             let wake = Box::new(move || signal.fire());
             match member.reader().map(|reader| reader.wait_for(milestone, wake)) {
                 Ok(Some(_)) if is_over => Attempt::Ended(Err(Error::TimedOut)),
-                Ok(Some(ticket)) => Attempt::Waiting(Box::new(ticket)),
+                Ok(Some(registered)) => {
+                    ticket.replace(registered);
+                    Attempt::Waiting
+                }
                 Ok(None) => Attempt::Ended(serve.take().expect("a request ends once")(member)),
                 Err(stopped) => Attempt::Ended(Err(stopped)),
             }

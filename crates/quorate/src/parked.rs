@@ -16,8 +16,8 @@ use crate::timers::{Timer, Timers};
 pub(crate) enum Attempt {
     /// The request has ended.
     Ended(Result<Response, Error>),
-    /// It waits on; what was registered is withdrawn when this is dropped.
-    Waiting(Box<dyn Send>),
+    /// It waits on, and has registered to be woken.
+    Waiting,
 }
 
 /// Wakes whoever waits; may come before the wait.
@@ -102,7 +102,7 @@ pub(crate) struct Parked<F> {
     member: Arc<Member>,
     attempt: F,
     signal: Arc<Signal>,
-    registered: Option<Box<dyn Send>>,
+    is_registered: bool,
     /// Fires the signal at the deadline.
     timer: Option<Timer>,
     deadline: Instant,
@@ -116,16 +116,15 @@ where
     pub(crate) fn new(member: Arc<Member>, timeout: Duration, attempt: F) -> Self {
         let deadline = member.driver.now() + timeout;
         let signal = Arc::new(Signal::default());
-        Self { member, attempt, signal, registered: None, timer: None, deadline }
+        Self { member, attempt, signal, is_registered: false, timer: None, deadline }
     }
 
     fn attempt(&mut self) -> Option<Result<Response, Error>> {
-        self.registered = None;
         let is_over = self.member.driver.now() >= self.deadline;
         match (self.attempt)(&self.member, &self.signal, is_over) {
             Attempt::Ended(result) => Some(result),
-            Attempt::Waiting(registered) => {
-                self.registered = Some(registered);
+            Attempt::Waiting => {
+                self.is_registered = true;
                 let (timers, signal) = (&self.member.timers, &self.signal);
                 self.timer.get_or_insert_with(|| Timers::set(timers, self.deadline, signal));
                 None
@@ -135,7 +134,7 @@ where
 
     fn wait_until(&mut self, until: Option<std::time::Instant>) -> Option<Result<Response, Error>> {
         loop {
-            if self.registered.is_none()
+            if !self.is_registered
                 && let Some(result) = self.attempt()
             {
                 return Some(result);
@@ -143,7 +142,7 @@ where
             if !self.signal.wait(until) {
                 return None;
             }
-            self.registered = None;
+            self.is_registered = false;
         }
     }
 }
@@ -162,7 +161,7 @@ where
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Response, Error>> {
         loop {
-            if self.registered.is_none()
+            if !self.is_registered
                 && let Some(result) = self.attempt()
             {
                 return Poll::Ready(result);
@@ -170,7 +169,7 @@ where
             if self.signal.poll(context).is_pending() {
                 return Poll::Pending;
             }
-            self.registered = None;
+            self.is_registered = false;
         }
     }
 }

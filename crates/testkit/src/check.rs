@@ -104,10 +104,20 @@ fn told(call: &CallRecord) -> Option<(i64, Option<bool>)> {
         Response::DeleteRange(deleted) => deleted.header.as_ref(),
         Response::Txn(txn) => txn.header.as_ref(),
         Response::Range(range) => range.header.as_ref(),
-        Response::Hash(_) => None,
+        Response::Compaction(compacted) => compacted.header.as_ref(),
+        Response::LeaseGrant(granted) => granted.header.as_ref(),
+        Response::LeaseRevoke(revoked) => revoked.header.as_ref(),
+        Response::LeaseKeepAlive(renewed) => renewed.header.as_ref(),
+        Response::LeaseTimeToLive(found) => found.header.as_ref(),
+        Response::Leases(leases) => leases.header.as_ref(),
+        Response::Alarm(alarms) => alarms.header.as_ref(),
+        Response::Chore(header) => Some(header),
+        Response::Watch(answer) => Some(&answer.header),
+        Response::Hash(_) | Response::Done => None,
     };
     let changed = match (&call.request, response) {
-        (Request::Range(range), _) if range.serializable => None,
+        (Request::Range(read), _) if read.range.serializable => None,
+        (Request::Watch(_) | Request::WatchNow(_), _) => None,
         (Request::ReadTxn(txn), _) if txn.is_serializable() => None,
         (_, Response::Put(_)) => Some(true),
         (_, Response::DeleteRange(deleted)) => Some(deleted.deleted > 0),
@@ -144,7 +154,7 @@ impl Checker for Values {
         for call in &history.calls {
             let Some((_, Ok(Response::Range(range)))) = &call.ended else { continue };
             let Request::Range(request) = &call.request else { continue };
-            if request.keys_only {
+            if request.range.keys_only {
                 continue;
             }
             for kv in &range.kvs {

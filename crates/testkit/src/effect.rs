@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use quorate_kv_api::{KvError, OpResponse, RangeResponse, ResponseHeader, ResponseOp, TxnResponse};
-use quorate_mvcc::{Response, StoreHash};
+use quorate_kv_api::{
+    AlarmResponse, KvError, LeaseLeasesResponse, LeaseTimeToLiveResponse, OpResponse,
+    RangeResponse, ResponseHeader, ResponseOp, TxnResponse,
+};
+use quorate_mvcc::{Response, StoreHash, WatchBatch};
 use quorate_types::{CommandId, LogIndex};
 
 /// What the state machine answers to a command: its name, where it stood in the log, and the whole
@@ -22,6 +25,11 @@ pub(crate) enum Found {
     Range(RangeResponse),
     Txn(TxnResponse),
     Hash(StoreHash),
+    LeaseTimeToLive(LeaseTimeToLiveResponse),
+    Leases(LeaseLeasesResponse),
+    Alarms(AlarmResponse),
+    Watch(WatchBatch),
+    Swept,
 }
 
 /// The store revision that the response to a command, or its refusal, tells.
@@ -30,6 +38,12 @@ pub(crate) fn revision_of(result: &Result<Response, KvError>) -> Option<i64> {
         Ok(Response::Put(put)) => head(put.header),
         Ok(Response::DeleteRange(delete)) => head(delete.header),
         Ok(Response::Txn(txn)) => head(txn.header),
+        Ok(Response::Compaction(compacted)) => head(compacted.header),
+        Ok(Response::LeaseGrant(granted)) => head(granted.header),
+        Ok(Response::LeaseRevoke(revoked)) => head(revoked.header),
+        Ok(Response::LeaseKeepAlive(renewed)) => head(renewed.header),
+        Ok(Response::Alarm(alarms)) => head(alarms.header),
+        Ok(Response::Chore(header)) => Some(header.revision),
         Err(cause) => revision_of_refusal(cause),
     }
 }
@@ -53,7 +67,11 @@ impl Found {
         match self {
             Self::Range(range) => head(range.header),
             Self::Txn(txn) => head(txn.header),
-            Self::Hash(_) => None,
+            Self::LeaseTimeToLive(found) => head(found.header),
+            Self::Leases(leases) => head(leases.header),
+            Self::Alarms(alarms) => head(alarms.header),
+            Self::Watch(batch) => Some(batch.revision),
+            Self::Hash(_) | Self::Swept => None,
         }
     }
 }
@@ -90,7 +108,7 @@ impl Seen {
         match found {
             Found::Range(range) => self.learn_range(range),
             Found::Txn(txn) => self.learn_responses(&txn.responses),
-            Found::Hash(_) => {}
+            _ => {}
         }
     }
 

@@ -103,13 +103,23 @@ fn asked(request: &Request) -> (&'static str, Option<String>, Value) {
                 false => ("delete-range", None, json!([text(key), text(range_end)])),
             }
         }
-        Request::Write(command) => ("txn", None, json!(format!("{command:?}"))),
-        Request::Range(range) => match is_plain_get(range) {
-            true => ("get", Some(text(&range.key)), Value::Null),
-            false => ("range", None, json!(format!("{range:?}"))),
+        Request::Write(command @ Command { kind: Some(CommandKind::Txn(_)) }) => {
+            ("txn", None, json!(format!("{command:?}")))
+        }
+        Request::Write(command) => ("write", None, json!(format!("{command:?}"))),
+        Request::Range(read) => match is_plain_get(&read.range) {
+            true => ("get", Some(text(&read.range.key)), Value::Null),
+            false => ("range", None, json!(format!("{read:?}"))),
         },
         Request::ReadTxn(txn) => ("read-txn", None, json!(format!("{txn:?}"))),
         Request::Hash(revision) => ("hash", None, json!(revision)),
+        Request::Leases => ("leases", None, Value::Null),
+        Request::Alarms => ("alarms", None, Value::Null),
+        Request::Swept(revision) => ("swept", None, json!(revision)),
+        Request::LeaseTimeToLive(request) => ("lease-time-to-live", None, json!(request.id)),
+        Request::Watch(query) | Request::WatchNow(query) => {
+            ("watch", None, json!(format!("{query:?}")))
+        }
     }
 }
 
@@ -126,8 +136,8 @@ fn answered(function: &str, asked: Value, response: &Response) -> Value {
             range.kvs.first().map_or(Value::Null, |kv| json!(text(&kv.value)))
         }
         Response::Range(range) => range.kvs.iter().map(pair).collect(),
-        Response::Txn(txn) => json!(format!("{txn:?}")),
         Response::Hash(hash) => json!(format!("{hash:?}")),
+        other => json!(format!("{other:?}")),
     }
 }
 
@@ -170,7 +180,7 @@ mod tests {
             let range = RangeResponse { kvs: vec![kv], count: 1, ..RangeResponse::default() };
             Ok(Response::Range(range))
         };
-        let get = || Request::Range(RangeRequest::key("k"));
+        let get = || Request::Range(RangeRequest::key("k").into());
         let run = RunHistory {
             notes: Vec::new(),
             calls: vec![

@@ -52,6 +52,10 @@ pub(crate) enum Event {
     Heal,
     /// Looks whether the healed cluster has recovered.
     Progress,
+    /// A call that waits at a member looks whether it can end.
+    Parked { member: usize, life: u64, ticket: usize },
+    /// A background task of a member is due.
+    Task { member: usize, life: u64, number: u64 },
     /// An actor's turn comes, if it is still in that wait.
     Turn { actor: usize, number: u64 },
 }
@@ -80,6 +84,8 @@ impl Event {
             Self::LoopCrash { .. } => 18,
             Self::BulkIdle { .. } => 19,
             Self::Turn { .. } => 20,
+            Self::Parked { .. } => 21,
+            Self::Task { .. } => 22,
         }
     }
 
@@ -95,6 +101,8 @@ impl Event {
             | Self::FlushDone { member, life, .. }
             | Self::FetchDone { member, life, .. }
             | Self::LoopCrash { member, life, .. }
+            | Self::Parked { member, life, .. }
+            | Self::Task { member, life, .. }
             | Self::BulkEnd { member, life, .. } => Some((*member, Some(*life))),
             _ => None,
         }

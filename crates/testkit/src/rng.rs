@@ -56,6 +56,8 @@ pub enum Purpose {
     Nemesis = 22,
     /// What a member missed while it was paused.
     Resume = 23,
+    /// How long calls that wait at a member take to wake up.
+    Parked = 24,
 }
 
 /// The number at `counter` of the stream for (`seed`, `purpose`, `entity`).

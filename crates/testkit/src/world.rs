@@ -7,6 +7,7 @@ mod consensus;
 mod faults;
 mod finish;
 mod manual;
+mod parked;
 mod process;
 mod storage;
 
@@ -40,6 +41,7 @@ use self::actors::Players;
 use self::bulk::Transfer;
 use self::faults::{Lasting, kind_of_step};
 use self::finish::Recovery;
+use self::parked::Parked;
 
 /// A run in progress.
 pub(crate) struct World<'a> {
@@ -66,6 +68,7 @@ pub(crate) struct World<'a> {
     crash_now: Option<(usize, Duration, FaultKind)>,
     recovery: Option<Recovery>,
     players: Option<Players>,
+    parked: Parked,
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
@@ -96,6 +99,7 @@ impl<'a> World<'a> {
             crash_now: None,
             recovery: None,
             players: None,
+            parked: Parked::default(),
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
@@ -156,6 +160,7 @@ impl<'a> World<'a> {
         if let Some((place, down, kind)) = self.crash_now.take() {
             self.crash(place, down, kind);
         }
+        self.wake_parked();
         self.wake_actors();
     }
 
@@ -261,6 +266,8 @@ impl<'a> World<'a> {
             }
             Event::Heal => self.heal(),
             Event::Progress => self.progress(),
+            Event::Parked { member, ticket, .. } => self.try_parked(member, ticket),
+            Event::Task { member, number, .. } => self.step_task(member, number),
             Event::Turn { actor, number } => self.turn(actor, number),
         }
     }

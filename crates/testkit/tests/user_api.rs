@@ -138,7 +138,7 @@ fn quiet_plan() -> (Plan, Options) {
 #[test]
 fn a_deposed_leader_answers_no_reads() {
     let (plan, options) = quiet_plan();
-    let read = || Request::Range(RangeRequest::key("k"));
+    let read = || Request::Range(RangeRequest::key("k").into());
     manual(&plan, &options, |sim| {
         sim.run_for(secs(5))?;
         let old = sim.leader().expect("a leader is elected within seconds");

@@ -1,13 +1,12 @@
 //! Asking about leases.
 
+use bytes::Bytes;
 use quorate_kv_api::{
     LeaseLeasesResponse, LeaseStatus, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
     ResponseHeader,
 };
 use quorate_storage::{Direction, KeyRange, View};
 use quorate_types::Instant;
-
-use bytes::Bytes;
 
 use crate::lease::record::{attachments, decode_lease, lease_key, user_key};
 use crate::{LEASE_KEYS, LEASES, Reader, StoreError};

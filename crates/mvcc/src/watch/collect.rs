@@ -78,6 +78,12 @@ impl<'a> Collector<'a> {
         Ok(true)
     }
 
+    /// M07: the revision `last` again, if it was told, instead of `end`.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn repeating(&self, last: i64, end: WatchPosition) -> WatchPosition {
+        if self.has_begun(last) { WatchPosition::at(last) } else { end }
+    }
+
     /// The batch, and where it goes on: at the record that had no room, or else at `end`.
     pub(crate) fn finish(self, end: WatchPosition, revision: i64) -> WatchBatch {
         let (next, fragment) = match self.refused {

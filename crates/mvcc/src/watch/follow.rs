@@ -25,8 +25,8 @@ const MOMENTS_MAX: usize = 1000;
 const RECORDS_MAX: usize = 10_000;
 
 impl Reader {
-    /// Tells what happened from `query.from` on; if that is nothing, `wake` is called once there may
-    /// be something. Nothing can happen unnoticed between the two.
+    /// Tells what happened from `query.from` on; if that is nothing, `wake` is called once there
+    /// may be something. Nothing can happen unnoticed between the two.
     ///
     /// A watch that wakes, or that got a batch, goes on by another call from [`Ticket::position`],
     /// or [`WatchBatch::next`]. It may be woken in vain: when the store was replaced by a snapshot,
@@ -48,7 +48,7 @@ impl Reader {
     /// let store = Store::open(Arc::new(MemoryEngine::new(TABLES)))?;
     /// let (wake, woken) = std::sync::mpsc::channel();
     /// let query = WatchQuery::new(KeySpan::Key("k".into()), store.reader().revision() + 1);
-    /// let watching = store.reader().watch(&query, Box::new(move || drop(wake.send(()))));
+    /// let watching = store.reader().watch(&query, Box::new(move || wake.send(()).unwrap_or(())));
     /// let Ok(Watching::Waiting(ticket)) = watching else { panic!("nothing happened yet") };
     ///
     /// drop(store); // or a change of `k`
@@ -112,8 +112,8 @@ impl Reader {
         self.shared().hub().wait_for(milestone, wake)
     }
 
-    /// Finds the next events from `from` on. None means that there are none up to the revision of the
-    /// batch, which was the hub's newest.
+    /// Finds the next events from `from` on. If there are none in the batch, there are none up to
+    /// its revision, which was the hub's newest.
     fn advance(&self, query: &WatchQuery, from: WatchPosition) -> Result<WatchBatch, RequestError> {
         if query.span.is_empty() {
             return Err(KvError::EmptyWatchRange.into());
@@ -128,8 +128,8 @@ impl Reader {
                     let next = mutant!(M14, from, WatchPosition::at(revision + 1));
                     return Ok(Collector::new(query).finish(next, revision));
                 }
-                Supply::Recent(moments) => self.from_recent(query, from, &moments, revision)?,
-                Supply::History => self.from_history(query, from, revision)?,
+                Supply::Recent(moments) => self.read_recent(query, from, &moments, revision)?,
+                Supply::History => self.read_history(query, from, revision)?,
             };
             if !batch.events.is_empty() || batch.next.revision > revision {
                 return Ok(batch);
@@ -138,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn from_recent(
+    fn read_recent(
         &self,
         query: &WatchQuery,
         from: WatchPosition,
@@ -168,7 +168,7 @@ impl Reader {
     }
 
     /// Reads events up to the revision `last`, or a part of them.
-    fn from_history(
+    fn read_history(
         &self,
         query: &WatchQuery,
         from: WatchPosition,
@@ -201,12 +201,8 @@ impl Reader {
                 break;
             }
         }
-        let end = mutant!(
-            M07,
-            end,
-            if collector.has_begun(last) { WatchPosition::at(last) } else { end }
-        );
-        Ok(collector.finish(end, last))
+        let next = mutant!(M07, end, collector.repeating(last, end));
+        Ok(collector.finish(next, last))
     }
 }
 

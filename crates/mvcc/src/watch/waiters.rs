@@ -65,18 +65,23 @@ impl Waiter {
 pub(crate) enum Place {
     /// It watches this key.
     Key(Bytes),
-    /// All keys that it watches begin with this.
-    Within(Bytes),
+    /// It watches a range.
+    Range {
+        /// All keys of the range begin with this.
+        common: Bytes,
+        /// The first key of the range.
+        start: Bytes,
+    },
 }
 
 impl Place {
     pub(crate) fn of(span: &KeySpan) -> Self {
         match span {
             KeySpan::Key(key) => Self::Key(key.clone()),
-            KeySpan::From(_) => Self::Within(Bytes::new()),
+            KeySpan::From(start) => Self::Range { common: Bytes::new(), start: start.clone() },
             KeySpan::Range { start, end } => {
                 let common = start.iter().zip(end).take_while(|(a, b)| a == b).count();
-                Self::Within(start.slice(..common))
+                Self::Range { common: start.slice(..common), start: start.clone() }
             }
         }
     }
@@ -86,12 +91,13 @@ impl Place {
 pub(crate) type Slot = (Place, u64);
 
 /// All waiters. A key is looked for among the single keys, and once for each length that the common
-/// beginning of a watched range has; so the cost of an event grows with the number of waiters for
-/// its key, and of ranges with the same common beginning, but hardly with that of all others.
+/// beginning of a watched range has. So an event costs as much as there are waiters for its key,
+/// and for ranges that have their common beginning with it and start before it. All others cost
+/// hardly anything, in particular those that watch a key or a prefix.
 #[derive(Default)]
 pub(crate) struct Waiters {
     waiters: BTreeMap<Slot, Waiter>,
-    /// How many places of each length there are in `Within`, counted by waiter.
+    /// How many waiters of ranges have a common beginning of each length.
     lengths: BTreeMap<usize, usize>,
 }
 
@@ -101,8 +107,8 @@ impl Waiters {
     }
 
     pub(crate) fn insert(&mut self, slot: Slot, waiter: Waiter) {
-        if let Place::Within(start) = &slot.0 {
-            *self.lengths.entry(start.len()).or_default() += 1;
+        if let Place::Range { common, .. } = &slot.0 {
+            *self.lengths.entry(common.len()).or_default() += 1;
         }
         let before = self.waiters.insert(slot, waiter);
         assert!(before.is_none(), "the number of a waiter is given once");
@@ -110,12 +116,12 @@ impl Waiters {
 
     pub(crate) fn remove(&mut self, slot: &Slot) -> Option<Waiter> {
         let waiter = self.waiters.remove(slot)?;
-        if let Place::Within(start) = &slot.0
-            && let Some(count) = self.lengths.get_mut(&start.len())
+        if let Place::Range { common, .. } = &slot.0
+            && let Some(count) = self.lengths.get_mut(&common.len())
         {
             *count -= 1;
             if *count == 0 {
-                self.lengths.remove(&start.len());
+                self.lengths.remove(&common.len());
             }
         }
         Some(waiter)
@@ -125,10 +131,14 @@ impl Waiters {
     pub(crate) fn take(&mut self, revision: i64, record: &HistoryRecord, wakes: &mut Vec<Wake>) {
         let mut found: Vec<Slot> = Vec::new();
         let key = &record.key;
-        let starts = self.lengths.range(..=key.len());
-        let places = starts.map(|(&length, _)| Place::Within(key.slice(..length)));
-        for place in std::iter::once(Place::Key(key.clone())).chain(places) {
-            let slots = self.waiters.range((place.clone(), 0)..=(place, u64::MAX));
+        let single = (Place::Key(key.clone()), Place::Key(key.clone()));
+        let lengths = self.lengths.range(..=key.len());
+        let ranges = lengths.map(|(&length, _)| {
+            let place = |start| Place::Range { common: key.slice(..length), start };
+            (place(Bytes::new()), place(key.clone()))
+        });
+        for (first, last) in std::iter::once(single).chain(ranges) {
+            let slots = self.waiters.range((first, 0)..=(last, u64::MAX));
             let wanting = slots.filter(|(_, waiter)| waiter.wants(revision, record));
             found.extend(wanting.map(|(slot, _)| slot.clone()));
         }
@@ -169,12 +179,15 @@ mod tests {
 
     #[test]
     fn the_place_of_a_span_is_what_its_keys_begin_with() {
-        let within = |start: &'static str| Place::Within(Bytes::from_static(start.as_bytes()));
+        let place = |common: &'static str, start: &'static str| Place::Range {
+            common: common.into(),
+            start: start.into(),
+        };
         assert_eq!(Place::of(&span("ab", "")), Place::Key("ab".into()));
-        assert_eq!(Place::of(&span("ab", "\0")), within(""));
-        assert_eq!(Place::of(&span("foo/", "foo0")), within("foo"));
-        assert_eq!(Place::of(&span("ab", "ab\x7f")), within("ab"));
-        assert_eq!(Place::of(&span("a", "b")), within(""));
+        assert_eq!(Place::of(&span("ab", "\0")), place("", "ab"));
+        assert_eq!(Place::of(&span("foo/", "foo0")), place("foo", "foo/"));
+        assert_eq!(Place::of(&span("ab", "ab\x7f")), place("ab", "ab"));
+        assert_eq!(Place::of(&span("a", "b")), place("", "a"));
     }
 
     #[test]
@@ -224,7 +237,7 @@ mod tests {
         for number in 0..3 {
             add(&mut waiters, number, &WatchQuery::new(span("ab", "ad"), 0));
         }
-        let slot = |number| (Place::Within("a".into()), number);
+        let slot = |number| (Place::of(&span("ab", "ad")), number);
         assert!(waiters.remove(&slot(1)).is_some() && waiters.remove(&slot(1)).is_none());
         let mut wakes = Vec::new();
         waiters.take(7, &record("ac", false), &mut wakes);

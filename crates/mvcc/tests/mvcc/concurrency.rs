@@ -57,12 +57,14 @@ fn every_read_is_true_at_its_revision() {
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// An engine that lets something happen just before its next lookup of a live key, or just after
-/// its next write.
-struct Meddling {
+/// An engine that lets something happen just before its next lookup of a live key or its next view,
+/// or just after its next write or the next replacement of its content.
+pub(crate) struct Meddling {
     inner: MemoryEngine,
     before_get: Mutex<Option<Hook>>,
+    pub(crate) before_view: Mutex<Option<Hook>>,
     after_write: Mutex<Option<Hook>>,
+    pub(crate) after_commit: Arc<Mutex<Option<Hook>>>,
 }
 
 fn run(hook: &Mutex<Option<Hook>>) {
@@ -87,6 +89,7 @@ impl Engine for Meddling {
     }
 
     fn view(&self) -> Result<Arc<dyn View>, StorageError> {
+        run(&self.before_view);
         self.inner.view()
     }
 
@@ -95,7 +98,8 @@ impl Engine for Meddling {
     }
 
     fn restore(&self) -> Result<Box<dyn Restore>, StorageError> {
-        self.inner.restore()
+        let (inner, after_commit) = (self.inner.restore()?, self.after_commit.clone());
+        Ok(Box::new(MeddlingRestore { inner, after_commit }))
     }
 
     fn size_bytes(&self) -> u64 {
@@ -103,15 +107,36 @@ impl Engine for Meddling {
     }
 }
 
-fn meddling() -> (Arc<Meddling>, Store) {
-    let inner = engine();
-    let meddling =
-        Arc::new(Meddling { inner, before_get: Mutex::default(), after_write: Mutex::default() });
+struct MeddlingRestore {
+    inner: Box<dyn Restore>,
+    after_commit: Arc<Mutex<Option<Hook>>>,
+}
+
+impl Restore for MeddlingRestore {
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.inner.put(table, key, value)
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), StorageError> {
+        self.inner.commit()?;
+        run(&self.after_commit);
+        Ok(())
+    }
+}
+
+pub(crate) fn meddling() -> (Arc<Meddling>, Store) {
+    let meddling = Arc::new(Meddling {
+        inner: engine(),
+        before_get: Mutex::default(),
+        before_view: Mutex::default(),
+        after_write: Mutex::default(),
+        after_commit: Arc::default(),
+    });
     let store = Store::open(meddling.clone()).expect("the engine is fresh");
     (meddling, store)
 }
 
-fn apply(store: &mut Store, index: u64, command: impl Into<KvCommand>) {
+pub(crate) fn apply(store: &mut Store, index: u64, command: impl Into<KvCommand>) {
     let entry = entry(index, vec![numbered(index, &command.into())]);
     store.apply(&[entry], &mut Vec::new()).expect("memory does not fail");
 }

@@ -3,7 +3,9 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use quorate_kv_api::{KvError, PutRequest, RangeRequest, TxnRequest};
+use quorate_kv_api::{
+    KvError, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, RangeRequest, TxnRequest,
+};
 use quorate_mvcc::{RequestError, Store, StoreError};
 use quorate_storage::{Engine, Table, WriteBatch};
 
@@ -56,7 +58,8 @@ fn open_with(table: Table, key: &'static str, value: &'static [u8]) -> Result<St
 fn tables_of_others_are_refused() {
     let newer = open_with(META, "format", &[0, 0, 0, 9]).err();
     assert!(matches!(newer, Some(StoreError::NewerFormat { found: 9, supported: 2 })), "{newer:?}");
-    for (table, key) in [(META, "format"), (META, "head"), (Table("sessions"), "bad")] {
+    let others = [Table("sessions"), Table("leases")].map(|table| (table, "bad"));
+    for (table, key) in [(META, "format"), (META, "head")].into_iter().chain(others) {
         let error = open_with(table, key, b"?").err();
         assert!(matches!(error, Some(StoreError::Corrupt { .. })), "{error:?}");
     }
@@ -80,6 +83,18 @@ fn corrupt_records_are_reported_with_their_key() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_key_that_is_not_attached_cannot_be_listed() {
+    let mut store = open_with(Table("lease_keys"), "\0\0\0\0\0\0\0\x07k", b"\x01").unwrap();
+    let commands = vec![
+        numbered(1, &LeaseGrantRequest { id: 7, ttl: 9 }.into()),
+        numbered(2, &PutRequest::new("k", "v").into()),
+        numbered(3, &LeaseRevokeRequest { id: 7 }.into()),
+    ];
+    let error = store.apply(&[entry(1, commands)], &mut Vec::new()).unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { table: "lease_keys", .. }), "{error}");
 }
 
 #[test]

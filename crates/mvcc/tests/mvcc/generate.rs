@@ -153,7 +153,9 @@ fn any_txn(leases: LeaseIds) -> impl Strategy<Value = TxnRequest> {
         2,
         12,
         3,
-        move |inner| prop_oneof![2 => simple_op(leases), 1 => txn_of(inner).prop_map(RequestOp::from)],
+        move |inner| {
+            prop_oneof![2 => simple_op(leases), 1 => txn_of(inner).prop_map(RequestOp::from)]
+        },
     );
     txn_of(op)
 }

@@ -13,5 +13,6 @@ mod properties;
 mod snapshots;
 mod sweeps;
 mod watch_limits;
+mod watch_races;
 mod watch_threads;
 mod watches;

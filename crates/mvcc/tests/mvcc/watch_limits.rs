@@ -1,11 +1,14 @@
 //! Long ways back, full batches, large revisions, and requests that are refused.
 
-use quorate_kv_api::{Command as KvCommand, DeleteRangeRequest, KeySpan, KvError, PutRequest};
+use quorate_kv_api::{
+    Command as KvCommand, DeleteRangeRequest, Event, KeySpan, KvError, PutRequest, TxnRequest,
+};
 use quorate_mvcc::Watching;
 use quorate_mvcc::{RequestError, Store, StoreError, WatchBatch, WatchPosition, WatchQuery};
 use quorate_types::ByteSize;
 
 use crate::harness::{engine, open};
+use crate::model::Model;
 use crate::properties::pack;
 
 /// A store after these commands, that remembers so many bytes of events.
@@ -90,6 +93,30 @@ fn a_revision_stays_in_one_piece_unless_it_may_be_cut() {
 }
 
 #[test]
+fn a_key_that_changes_more_than_once_at_one_revision() {
+    let txn = |success| TxnRequest { success, ..TxnRequest::default() };
+    let put_k = |value: &'static str| txn(vec![PutRequest::new("k", value).into()]).into();
+    let delete_k = || txn(vec![DeleteRangeRequest::key("k").into()]).into();
+    let commands: [KvCommand; 5] = [
+        txn(vec![put_k("1"), delete_k()]).into(),
+        put("k", "2"),
+        txn(vec![put_k("3"), put_k("4"), delete_k()]).into(),
+        put("k", "5"),
+        txn(vec![delete_k(), put_k("6"), delete_k(), put_k("7"), put_k("8")]).into(),
+    ];
+    let mut model = Model::new();
+    for command in &commands {
+        model.apply(command).expect("all are accepted");
+    }
+    let expected: Vec<Event> = model.events().into_iter().map(|(_, event)| event).collect();
+    for ring in RINGS {
+        let query = WatchQuery { prev_kv: true, ..everything() };
+        let batch = store(&commands, ring).reader().watch_now(&query).expect("it can be read");
+        assert_eq!(batch.events, expected);
+    }
+}
+
+#[test]
 fn a_long_way_without_anything_wanted() {
     let mut commands: Vec<_> = (0..25_000).map(|_| put("other", "")).collect();
     commands.push(put("k", "v"));
@@ -144,8 +171,7 @@ fn a_store_that_failed_wakes_its_watches() {
     let mut store = open(&engine);
     let (wake, woken) = std::sync::mpsc::channel();
     let query = WatchQuery::new(KeySpan::Key("k".into()), 2);
-    let watching =
-        store.reader().watch(&query, Box::new(move || wake.send(()).expect("the test waits")));
+    let watching = store.reader().watch(&query, Box::new(move || wake.send(()).unwrap()));
     assert!(matches!(&watching, Ok(Watching::Waiting(_))));
     engine.fail_next_write(std::io::ErrorKind::StorageFull);
     assert!(store.apply(&pack(&[put("k", "v")], &[1]), &mut Vec::new()).is_err());

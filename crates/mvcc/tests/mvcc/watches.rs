@@ -1,4 +1,5 @@
-//! Watches against the list of all events: slow and fast ones, over crashes, snapshots, compactions.
+//! Watches against the list of all events: slow and fast ones, over crashes, snapshots and
+//! compactions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

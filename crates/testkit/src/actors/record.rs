@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use quorate::seam::{Request, Response, Seam, Wait};
+use quorate::seam::{Promise, Request, Response, Seam, Task, Unique, Wait};
 use quorate::{Error, Limits, Pending, Status};
 use quorate_types::Instant;
 
@@ -147,6 +147,26 @@ impl Seam for Recording {
 
     fn sleep(&self, duration: Duration) {
         self.seam.sleep(duration);
+    }
+
+    fn spawn(&self, task: Box<dyn Task>) {
+        self.seam.spawn(task);
+    }
+
+    fn block_on(
+        &self,
+        until: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> bool {
+        self.seam.block_on(until, poll)
+    }
+
+    fn unique(&self) -> Unique {
+        self.seam.unique()
+    }
+
+    fn promise(&self) -> (Promise, Pending<Response>) {
+        self.seam.promise()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use quorate::seam::{Request, Response, Seam, Wait};
+use quorate::seam::{Promise, Request, Response, Seam, Task, Unique, Wait};
 use quorate::{Error, Limits, Pending, Status};
 use quorate_raft_node::driver::{Abandoned, Completion, StopCause, completion};
 use quorate_types::Instant;
@@ -48,6 +48,29 @@ impl Seam for SimulatedMember {
     fn sleep(&self, duration: Duration) {
         let (stage, actor) = current();
         stage.sleep(actor, duration);
+    }
+
+    fn spawn(&self, task: Box<dyn Task>) {
+        self.stage.ask(Ask::Task { place: self.place, life: self.life, task });
+    }
+
+    fn block_on(
+        &self,
+        until: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> bool {
+        let (stage, actor) = current();
+        stage.block_on(actor, until, poll).is_some()
+    }
+
+    fn unique(&self) -> Unique {
+        Unique { member: self.place as u64 + 1, life: self.life, number: self.stage.count() }
+    }
+
+    fn promise(&self) -> (Promise, Pending<Response>) {
+        let (completer, completion) = completion();
+        let promise = Promise::new(move |result| completer.complete(result));
+        (promise, Pending::waiting(Box::new(Turns(completion))))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use quorate::seam::{Request, Response};
+use quorate::seam::{Request, Response, Task};
 use quorate::{Error, Status};
 use quorate_raft_node::driver::Completer;
 use quorate_types::Instant;
@@ -31,6 +31,8 @@ pub(crate) enum Ask {
         timeout: Duration,
         completer: Completer<Result<Response, Error>>,
     },
+    /// Something to be done in the background of a member.
+    Task { place: usize, life: u64, task: Box<dyn Task> },
     /// What a member looks like.
     Status { place: usize, life: u64, completer: Completer<Status> },
 }
@@ -67,6 +69,8 @@ struct Shared {
     /// Actors for whom something has come.
     woken: Vec<usize>,
     asks: Vec<Ask>,
+    /// Counts the unique names given.
+    uniques: u64,
     seen: Seen,
     /// Whether the run is over: whoever waits then ends.
     over: bool,
@@ -83,6 +87,7 @@ impl Stage {
             ended: vec![false; actors],
             woken: Vec::new(),
             asks: Vec::new(),
+            uniques: 0,
             seen: Seen::default(),
             over: false,
         };
@@ -116,6 +121,11 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Tells the time to what runs outside of an actor's turn.
+    pub(crate) fn tell_time(&self, now: Instant) {
+        self.lock().seen.now = now;
     }
 
     /// What an actor waits for; nothing once it has ended.
@@ -163,6 +173,13 @@ impl Stage {
     /// What the actor whose turn it is may know.
     pub(crate) fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
         look(&self.lock().seen)
+    }
+
+    /// A number that is given once in a run.
+    pub(crate) fn count(&self) -> u64 {
+        let mut shared = self.lock();
+        shared.uniques += 1;
+        shared.uniques
     }
 
     pub(crate) fn ask(&self, ask: Ask) {

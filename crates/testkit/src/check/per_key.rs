@@ -161,8 +161,8 @@ impl Calls<'_> {
         };
         match (&call.request, answer) {
             (Request::Write(command), answer) => self.add_write(call, command, answer),
-            (Request::Range(range), Some(Response::Range(found))) => {
-                self.add_range(call, range, found);
+            (Request::Range(read), Some(Response::Range(found))) => {
+                self.add_range(call, &read.range, found);
             }
             (Request::ReadTxn(txn), Some(Response::Txn(found))) => {
                 self.add_txn(call, txn, Some(found), None);

@@ -37,7 +37,12 @@ fn found(value: &'static str, mod_revision: i64) -> KeyValue {
 fn get(from: u64, to: u64, kvs: Vec<KeyValue>, revision: i64) -> CallRecord {
     let count = kvs.len() as i64;
     let response = RangeResponse { header: header(revision), kvs, count, more: false };
-    call(from, to, Request::Range(RangeRequest::key("k")), Some(Ok(Response::Range(response))))
+    call(
+        from,
+        to,
+        Request::Range(RangeRequest::key("k").into()),
+        Some(Ok(Response::Range(response))),
+    )
 }
 
 fn delete(from: u64, to: u64, deleted: i64, revision: i64) -> CallRecord {
@@ -90,7 +95,7 @@ fn revisions_that_go_back_or_stand_still_are_found() {
     check(&revisions(), &reused, Some("revision 5 had been told"));
     let mut local = stale.clone();
     let request = RangeRequest { serializable: true, ..RangeRequest::key("k") };
-    local[1].request = Request::Range(request);
+    local[1].request = Request::Range(request.into());
     check(&revisions(), &local, None);
 }
 

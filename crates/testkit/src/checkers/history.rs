@@ -10,7 +10,9 @@ mod writes;
 
 use bytes::Bytes;
 use prost::Message;
-use quorate_kv_api::{Command, KvError, Limits, RangeRequest, TxnRequest};
+use quorate::seam::Read;
+use quorate_kv_api::{Command, KvError, LeaseTimeToLiveRequest, Limits, TxnRequest};
+use quorate_mvcc::WatchQuery;
 use quorate_types::Instant;
 
 use super::applied::AppliedLog;
@@ -39,12 +41,20 @@ pub(crate) struct Record {
 pub(crate) enum Call {
     /// A change: an encoded [`Command`].
     Write(Bytes),
-    Range(RangeRequest),
+    Range(Read),
     /// A transaction that holds nothing but ranges.
     ReadTxn(TxnRequest),
     /// The hash over the history up to a revision; 0 for now.
     Hash(i64),
-    // Compactions and leases are writes; a watch needs a record of its own.
+    LeaseTimeToLive(LeaseTimeToLiveRequest),
+    Leases,
+    Alarms,
+    /// The next events of a watch, or nothing until the deadline.
+    Watch(WatchQuery),
+    /// The events of a watch that are there.
+    WatchNow(WatchQuery),
+    /// Waits until compactions up to a revision are swept.
+    Swept(i64),
 }
 
 /// How a call ended.
@@ -66,9 +76,23 @@ impl Call {
     /// Whether it may be answered from possibly stale state.
     pub(crate) fn is_local(&self) -> bool {
         match self {
-            Self::Range(range) => range.serializable,
+            Self::Range(read) => read.range.serializable,
             Self::ReadTxn(txn) => txn.is_serializable(),
-            Self::Write(_) | Self::Hash(_) => false,
+            Self::Watch(_) | Self::WatchNow(_) | Self::Swept(_) => true,
+            Self::Write(_)
+            | Self::Hash(_)
+            | Self::LeaseTimeToLive(_)
+            | Self::Leases
+            | Self::Alarms => false,
+        }
+    }
+
+    /// Whether it waits at its member until the state has come to something.
+    pub(crate) fn is_parked(&self) -> bool {
+        match self {
+            Self::Range(read) => read.at_least.is_some(),
+            Self::Watch(_) | Self::Swept(_) => true,
+            _ => false,
         }
     }
 }
@@ -96,9 +120,9 @@ fn check_shape(record: &Record) -> Result<(), Violation> {
             // What is no command at all is for the state machine to refuse.
             Err(_) => Ok(()),
         },
-        Call::Range(range) => check_range(range),
+        Call::Range(read) => check_range(&read.range),
         Call::ReadTxn(txn) => check_txn(txn, &record.limits),
-        Call::Hash(_) => Ok(()),
+        _ => Ok(()),
     };
     let told = match record.ending() {
         Some(Ending::Refused(cause)) => Err(cause.clone()),

@@ -2,8 +2,8 @@
 
 use prost::Message;
 use quorate_kv_api::{
-    Compare, CompareResult, KeyValue, PutRequest, PutResponse, RangeResponse, ResponseHeader,
-    SortOrder, SortTarget, TargetUnion, TxnResponse,
+    Compare, CompareResult, KeyValue, PutRequest, PutResponse, RangeRequest, RangeResponse,
+    ResponseHeader, SortOrder, SortTarget, TargetUnion, TxnResponse,
 };
 use quorate_mvcc::{Response, StoreHash};
 use quorate_raft_node::{Command as LogCommand, CommittedEntry};
@@ -81,7 +81,7 @@ fn read(local: bool, times: (u64, u64), revision: i64, value: Option<&'static st
     let count = kvs.len() as i64;
     let header = Some(ResponseHeader::at(revision));
     let found = Found::Range(RangeResponse { header, kvs, more: false, count });
-    record(Call::Range(range), times, Ending::Read(Ok(found)))
+    record(Call::Range(range.into()), times, Ending::Read(Ok(found)))
 }
 
 fn check_log(history: &[Record], log: &AppliedLog, expected: Option<&str>) {
@@ -149,7 +149,7 @@ fn a_refused_revision_and_a_hash_tell_the_time_too() {
     let future = |current| {
         let range = RangeRequest { revision: 9, ..RangeRequest::key("k") };
         let cause = KvError::FutureRevision { requested: 9, current };
-        record(Call::Range(range), (11, 20), Ending::Read(Err(cause)))
+        record(Call::Range(range.into()), (11, 20), Ending::Read(Err(cause)))
     };
     check_history(&[write_a.clone(), future(2)], &["a"], None);
     check_history(&[write_a.clone(), future(1)], &["a"], Some("real-time-order"));
@@ -238,7 +238,7 @@ fn a_refusal_of_the_shape_must_be_due() {
     check_history(&[refused(&empty, KvError::EmptyKey)], &[], None);
     check_history(&[refused(&empty, KvError::DuplicateKey)], &[], Some("refusal"));
     check_history(&[record(empty, (0, 9), Ending::Failed)], &[], Some("refusal"));
-    let fine = Call::Range(RangeRequest::key("k"));
+    let fine = Call::Range(RangeRequest::key("k").into());
     check_history(&[refused(&fine, KvError::EmptyKey)], &[], Some("refusal"));
 }
 
@@ -296,7 +296,7 @@ fn check_one(call: Call, result: Result<Found, KvError>, expected: Option<&str>)
 }
 
 fn check_range_read(range: &RangeRequest, response: RangeResponse, expected: Option<&str>) {
-    check_one(Call::Range(range.clone()), Ok(Found::Range(response)), expected);
+    check_one(Call::Range(range.clone().into()), Ok(Found::Range(response)), expected);
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn an_old_read_that_shows_later_data_is_found() {
     check_range_read(&old, found(vec![a(A_SECOND), b()], false, 2), Some("read-replay"));
     check_range_read(&old, found(vec![a(A_FIRST), b(), c()], false, 3), Some("read-replay"));
     let refused = Err(KvError::FutureRevision { requested: 3, current: 5 });
-    check_one(Call::Range(old), refused, Some("read-replay"));
+    check_one(Call::Range(old.into()), refused, Some("read-replay"));
 }
 
 #[test]

@@ -118,6 +118,7 @@ impl Model {
                 Ok(Response::DeleteRange(self.delete_range(delete)))
             }
             Some(CommandKind::Txn(txn)) => self.txn(txn).map(Response::Txn),
+            Some(_) => Err(KvError::MalformedCommand),
         };
         let changed = self.changes > 0;
         self.revision = self.present();

@@ -108,7 +108,8 @@ impl Pair {
                     self.write(payload);
                 }
             }
-            Call::Range(range) => {
+            Call::Range(read) => {
+                let range = &read.range;
                 let told = range.validate(limits);
                 assert_eq!(told, check_range(range), "{range:?}");
                 self.refused[0] += u64::from(told.is_err());
@@ -128,6 +129,12 @@ impl Pair {
                     self.read(call, found, expected.map(Found::Txn));
                 }
             }
+            Call::LeaseTimeToLive(_)
+            | Call::Leases
+            | Call::Alarms
+            | Call::Watch(_)
+            | Call::WatchNow(_)
+            | Call::Swept(_) => {}
             Call::Hash(revision) => {
                 let found = self.store.reader().hash(*revision).map(Found::Hash);
                 let expected = self.model.hash(*revision, self.model.revision());

@@ -19,9 +19,9 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
                 names.add(true, "txn");
                 names.txn(&txn, 1);
             }
-            Ok(None) | Err(_) => {}
+            Ok(Some(_) | None) | Err(_) => {}
         },
-        Call::Range(range) => names.range(range),
+        Call::Range(read) => names.range(&read.range),
         Call::ReadTxn(txn) => {
             names.add(true, "txn.read_only");
             names.add(txn.is_serializable(), "txn.read_only.local");
@@ -29,6 +29,12 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
         }
         Call::Hash(0) => names.add(true, "hash.now"),
         Call::Hash(_) => names.add(true, "hash.then"),
+        Call::LeaseTimeToLive(_)
+        | Call::Leases
+        | Call::Alarms
+        | Call::Watch(_)
+        | Call::WatchNow(_)
+        | Call::Swept(_) => {}
     }
     names.0
 }

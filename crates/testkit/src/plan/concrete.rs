@@ -19,7 +19,7 @@ impl Request {
         match self {
             Self::Put(put) => write(context.put(put)),
             Self::Delete(delete) => write(context.delete(delete)),
-            Self::Range(range) => Call::Range(context.range(range)),
+            Self::Range(range) => Call::Range(context.range(range).into()),
             Self::Txn(txn) => {
                 let txn = context.txn(txn);
                 if txn.is_read_only() { Call::ReadTxn(txn) } else { write(txn) }

@@ -28,11 +28,19 @@ pub(super) fn describe_call(call: &Call) -> String {
             Ok(Some(CommandKind::Put(put))) => describe_put(&put),
             Ok(Some(CommandKind::DeleteRange(delete))) => describe_delete(&delete),
             Ok(Some(CommandKind::Txn(txn))) => describe_txn(&txn),
+            Ok(Some(other)) => words::plain(&format!("{other:?}"), &[]),
             Ok(None) | Err(_) => "bytes that are no command".to_owned(),
         },
-        Call::Range(range) => describe_range(range),
+        Call::Range(read) => describe_range(&read.range),
         Call::ReadTxn(txn) => describe_txn(txn),
         Call::Hash(revision) => format!("hash at {revision}"),
+        Call::LeaseTimeToLive(request) => format!("time to live of lease {}", request.id),
+        Call::Leases => "list the leases".to_owned(),
+        Call::Alarms => "list the alarms".to_owned(),
+        Call::Watch(query) | Call::WatchNow(query) => {
+            format!("watch {} from {}", describe_span(&query.span), query.from.revision)
+        }
+        Call::Swept(revision) => format!("wait until revision {revision} is swept"),
     }
 }
 
@@ -116,6 +124,14 @@ fn refused(cause: &KvError) -> String {
 
 fn describe_response(response: &Response) -> String {
     let (header, text) = match response {
+        Response::Compaction(compacted) => (compacted.header, String::new()),
+        Response::LeaseGrant(granted) => {
+            (granted.header, format!(", lease {} of {} s", granted.id, granted.ttl))
+        }
+        Response::LeaseRevoke(revoked) => (revoked.header, String::new()),
+        Response::LeaseKeepAlive(renewed) => (renewed.header, format!(", {} s", renewed.ttl)),
+        Response::Alarm(alarms) => (alarms.header, format!(", {} alarms", alarms.alarms.len())),
+        Response::Chore(header) => (Some(*header), String::new()),
         Response::Put(put) => (put.header, String::new()),
         Response::DeleteRange(deleted) => {
             (deleted.header, format!(", {} deleted", deleted.deleted))
@@ -137,7 +153,10 @@ fn describe_found(found: &Found) -> String {
             let revision = txn.header.map_or(0, |header| header.revision);
             format!("revision {revision}, {} answers", txn.responses.len())
         }
-        Found::Hash(hash) => words::plain(&format!("{hash:?}"), &[]),
+        Found::Watch(batch) => {
+            format!("revision {}, {} events", batch.revision, batch.events.len())
+        }
+        other => words::plain(&format!("{other:?}"), &[]),
     }
 }
 
@@ -173,7 +192,7 @@ mod tests {
         check(write(DeleteRangeRequest::key("k")), "delete k");
         let range = RangeRequest { limit: 2, serializable: true, ..RangeRequest::key("a") };
         check(
-            Call::Range(RangeRequest { range_end: "c".into(), ..range }),
+            Call::Range(RangeRequest { range_end: "c".into(), ..range }.into()),
             "read a..c limit 2 local",
         );
         check(Call::Hash(7), "hash at 7");

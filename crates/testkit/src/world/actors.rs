@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use quorate::seam::{Request, Response};
-use quorate::{Consensus, Error, Status};
+use quorate::seam::{Request, Response, WatchAnswer};
+use quorate::{Consensus, Error, ResponseHeader, Status};
 use quorate_raft_node::core::ProposeError;
 use quorate_raft_node::driver::{Completer, StopCause};
 use quorate_types::{ClusterId, Instant};
@@ -76,9 +76,7 @@ impl World<'_> {
         if stage.give_turn(actor, seen) == Err(Stuck) {
             return Err(self.stuck(actor));
         }
-        for ask in stage.take_asks() {
-            self.ask_of_actor(ask)?;
-        }
+        self.take_asks()?;
         match stage.waiting(actor) {
             Some(waiting) => {
                 if let Some(until) = waiting.until {
@@ -89,6 +87,13 @@ impl World<'_> {
             }
             None => self.part_ended(actor),
         }
+    }
+
+    /// Carries out what actors, or their tasks, have asked for.
+    pub(super) fn take_asks(&mut self) -> Result<(), Violation> {
+        let Some(players) = &self.players else { return Ok(()) };
+        let stage = players.cast.stage.clone();
+        stage.take_asks().into_iter().try_for_each(|ask| self.ask_of_actor(ask))
     }
 
     fn healed(&self) -> bool {
@@ -120,6 +125,10 @@ impl World<'_> {
         match ask {
             Ask::Status { place, life, completer } => {
                 completer.complete(self.status(place, life));
+                Ok(())
+            }
+            Ask::Task { place, life, task } => {
+                self.add_task(place, life, task);
                 Ok(())
             }
             Ask::Request { place, life, request, timeout, completer } => {
@@ -253,6 +262,14 @@ pub(super) fn result_of(ending: Option<&Ending>) -> Result<Response, Error> {
             Found::Range(range) => Response::Range(range),
             Found::Txn(txn) => Response::Txn(txn),
             Found::Hash(hash) => Response::Hash(hash),
+            Found::LeaseTimeToLive(found) => Response::LeaseTimeToLive(found),
+            Found::Leases(leases) => Response::Leases(leases),
+            Found::Alarms(alarms) => Response::Alarm(alarms),
+            Found::Watch(batch) => {
+                let header = ResponseHeader::at(batch.revision);
+                Response::Watch(WatchAnswer { header, batch })
+            }
+            Found::Swept => Response::Done,
         }),
         Some(Ending::Read(Err(refused)) | Ending::Refused(refused)) => {
             Err(Error::Refused(refused.clone()))
@@ -265,9 +282,15 @@ pub(super) fn result_of(ending: Option<&Ending>) -> Result<Response, Error> {
 pub(super) fn call_of(request: Request) -> Call {
     match request {
         Request::Write(command) => Call::Write(prost::Message::encode_to_vec(&command).into()),
-        Request::Range(range) => Call::Range(range),
+        Request::Range(read) => Call::Range(read),
         Request::ReadTxn(txn) => Call::ReadTxn(txn),
         Request::Hash(revision) => Call::Hash(revision),
+        Request::LeaseTimeToLive(request) => Call::LeaseTimeToLive(request),
+        Request::Leases => Call::Leases,
+        Request::Alarms => Call::Alarms,
+        Request::Watch(query) => Call::Watch(query),
+        Request::WatchNow(query) => Call::WatchNow(query),
+        Request::Swept(revision) => Call::Swept(revision),
     }
 }
 

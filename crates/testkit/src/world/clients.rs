@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prost::Message;
-use quorate_kv_api::{Command, KvError, Limits};
+use quorate_kv_api::{AlarmResponse, Command, KvError, Limits, ResponseHeader};
 use quorate_mvcc::RequestError;
 use quorate_raft_node::core::{Input, ProposeError};
 
@@ -71,10 +71,11 @@ impl World<'_> {
             Call::Write(payload) => {
                 self.tell(place, Input::Propose { ticket, payload, deadline });
             }
+            call if call.is_parked() => self.park(place, ticket, timeout)?,
             call if call.is_local() || self.reads_without_asking(place) => {
                 self.serve(place, ticket)?;
             }
-            Call::Range(_) | Call::ReadTxn(_) | Call::Hash(_) => {
+            _ => {
                 self.tell(place, Input::Read { ticket, deadline });
             }
         }
@@ -119,14 +120,37 @@ impl World<'_> {
         #[cfg(feature = "mutants")]
         crate::mutants::run_as(Some(place));
         let call = self.history[ticket].call.clone();
+        let now = self.members[place].local_time(self.now);
         let Some(running) = self.running(place) else { return Ok(()) };
         let reader = running.machine.kv.store().reader();
         let result = match &call {
             Call::Write(_) => return Ok(()),
-            Call::Range(range) => reader.range(range).map(Found::Range),
+            Call::Range(read) if read.is_part => reader.range_part(&read.range).map(Found::Range),
+            Call::Range(read) => reader.range(&read.range).map(Found::Range),
             Call::ReadTxn(txn) => reader.txn(txn).map(Found::Txn),
             Call::Hash(revision) => reader.hash(*revision).map(Found::Hash),
+            Call::LeaseTimeToLive(request) => reader
+                .time_to_live(request, now)
+                .map(Found::LeaseTimeToLive)
+                .map_err(RequestError::Failed),
+            Call::Leases => Ok(Found::Leases(reader.leases(now))),
+            Call::Alarms => {
+                let header = Some(ResponseHeader::at(reader.revision()));
+                Ok(Found::Alarms(AlarmResponse { header, alarms: reader.alarms() }))
+            }
+            Call::Watch(query) | Call::WatchNow(query) => reader.watch_now(query).map(Found::Watch),
+            Call::Swept(_) => Ok(Found::Swept),
         };
+        self.found(place, ticket, result)
+    }
+
+    /// A read was answered from the state of a member.
+    pub(super) fn found(
+        &mut self,
+        place: usize,
+        ticket: Ticket,
+        result: Result<Found, RequestError>,
+    ) -> Result<(), Violation> {
         let result = match result {
             Ok(found) => Ok(found),
             Err(RequestError::Refused(cause)) => Err(cause),
@@ -206,9 +230,9 @@ fn refusal(call: &Call, limits: &Limits) -> Option<KvError> {
             // Real clients send nothing but commands; here the state machine must refuse it.
             Err(_) => Ok(()),
         },
-        Call::Range(range) => range.validate(limits),
+        Call::Range(read) => read.range.validate(limits),
         Call::ReadTxn(txn) => txn.validate(limits),
-        Call::Hash(_) => Ok(()),
+        _ => Ok(()),
     };
     checked.err()
 }

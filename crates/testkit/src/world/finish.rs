@@ -199,7 +199,7 @@ impl World<'_> {
         for (place, proof) in who.iter().zip(proofs) {
             while proof.open.len() < CALLS_AT_ONCE && proof.done + proof.open.len() < wanted {
                 let read = (proof.done + proof.open.len()) % 2 == 1 || self.players.is_some();
-                let call = if read { Call::Range(every_key()) } else { proof_write(*place) };
+                let call = if read { Call::Range(every_key().into()) } else { proof_write(*place) };
                 proof.open.push(self.call_of_actor(*place, call, PROOF_TIMEOUT)?);
             }
         }

@@ -267,6 +267,7 @@ impl World<'_> {
         member.last.leads = false;
         member.paused_until = Instant::ZERO;
         self.resume(place);
+        self.drop_parked(place);
         self.abandon_calls(place);
     }
 

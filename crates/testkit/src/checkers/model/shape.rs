@@ -13,6 +13,7 @@ pub(crate) fn check_command(command: &Command, limits: &Limits) -> Result<(), Kv
         Some(CommandKind::Put(put)) => check_put(put)?,
         Some(CommandKind::DeleteRange(delete)) => check_key(&delete.key)?,
         Some(CommandKind::Txn(txn)) => check_txn(txn, limits)?,
+        Some(_) => {}
     }
     let size = command.encoded_len() as u64;
     let limit = limits.request_bytes_max;
