@@ -174,11 +174,14 @@ enum First {
     },
 }
 
+/// Finds out whether an item was taken.
+type Work = Pin<Box<dyn Future<Output = Result<bool, Error>> + Send>>;
+
 /// An item that is being taken: whether it was.
 struct Taking {
     items: Items,
     item: KeyValue,
-    work: Option<Pin<Box<dyn Future<Output = Result<bool, Error>> + Send>>>,
+    work: Option<Work>,
 }
 
 impl Taking {

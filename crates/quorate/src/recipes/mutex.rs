@@ -41,8 +41,8 @@ impl Mutex {
     /// Waits for the lock as long as it takes.
     ///
     /// Fails with [`RecipeError::SessionLost`](super::RecipeError::SessionLost), with
-    /// [`RecipeError::AlreadyHeld`](super::RecipeError::AlreadyHeld) if the same session holds it or
-    /// waits for it, or as its requests do; it is not held then.
+    /// [`RecipeError::AlreadyHeld`](super::RecipeError::AlreadyHeld) if the same session holds it
+    /// or waits for it, or as its requests do; it is not held then.
     pub fn lock(&self) -> Pending<Guard> {
         let mutex = self.clone();
         Pending::steps(self.session.client().seam(), async move {

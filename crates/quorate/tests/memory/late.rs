@@ -28,10 +28,13 @@ enum Fate {
     Hold,
 }
 
+/// Says what becomes of each transaction.
+type Chooser = Box<dyn FnMut(&TxnRequest) -> Fate + Send>;
+
 /// A member whose transactions meet with a fate.
 struct Unreliable {
     member: Arc<dyn Seam>,
-    fate: Shared<Box<dyn FnMut(&TxnRequest) -> Fate + Send>>,
+    fate: Shared<Chooser>,
     kept: Shared<Vec<(Request, Option<Promise>)>>,
     before_watch: Shared<Option<Box<dyn FnOnce() + Send>>>,
 }
