@@ -19,6 +19,7 @@
 mod election;
 mod error;
 mod mutex;
+mod namespace;
 mod place;
 mod session;
 
