@@ -15,15 +15,25 @@
 //! | here | keys |
 //! |---|---|
 //! | [`Mutex`], [`Election`] | as etcd's clients: both can contend for the same |
+//! | [`ServiceRegistry`] | prefix, service and instance, with slashes between |
+//! | [`LiveConfig`] | the one named |
+//! | [`transact`] | any |
 
 mod election;
 mod error;
+mod follow;
+mod live_config;
 mod mutex;
 mod namespace;
 mod place;
+mod registry;
 mod session;
+mod transact;
 
 pub use election::{Candidacy, Election, Observer};
 pub use error::RecipeError;
+pub use live_config::{LiveConfig, LiveState};
 pub use mutex::{Mutex, MutexGuard};
+pub use registry::{Instance, InstanceChange, Instances, Registration, ServiceRegistry};
 pub use session::Session;
+pub use transact::{Transacted, Transaction, transact, transact_up_to};

@@ -34,6 +34,9 @@ impl Client {
     ///   whole store.
     /// - [`Limits`] hold for keys and requests with the prefix.
     ///
+    /// A range to the end of all keys has an end inside. So a transaction that puts a key and
+    /// deletes such a range with it is refused inside, while etcd's rule overlooks that outside.
+    ///
     /// It keeps keys apart; it keeps nobody out.
     ///
     /// ```

@@ -1,7 +1,11 @@
 //! What a member with its data in memory does for its callers.
 
 mod data_model;
+mod live_config;
 mod locks;
+mod namespace;
+mod registry;
+mod transactions;
 
 use quorate::{Config, MemoryData, Node};
 
