@@ -5,21 +5,21 @@ use std::time::Duration;
 use quorate::recipes::{LiveConfig, LiveState, RecipeError};
 use quorate::{Error, Node};
 
-use crate::open;
+use crate::{ANSWERED, open};
 
 fn put(node: &Node, value: &str) -> i64 {
-    node.put("size", value.to_owned()).wait().unwrap().header.unwrap().revision
+    node.put("size", value.to_owned()).wait().expect(ANSWERED).header.expect(ANSWERED).revision
 }
 
 fn live(node: &Node) -> LiveConfig<u32> {
-    LiveConfig::from_text(node, "size", 7).wait().unwrap()
+    LiveConfig::from_text(node, "size", 7).wait().expect(ANSWERED)
 }
 
 /// Waits until the state is that of a revision.
 fn until(config: &LiveConfig<u32>, revision: i64) -> LiveState<u32> {
     let mut state = config.state();
     while state.revision < revision {
-        state = config.changed(state.revision).wait().unwrap();
+        state = config.changed(state.revision).wait().expect(ANSWERED);
     }
     assert_eq!(state.revision, revision);
     state

@@ -13,3 +13,6 @@ use quorate::{Config, MemoryData, Node};
 fn open() -> Node {
     Node::open(Config::in_memory(&MemoryData::new())).expect("a member can be opened in memory")
 }
+
+/// What helpers of the tests expect of it.
+const ANSWERED: &str = "a member alone answers what a test asks";

@@ -13,7 +13,7 @@ use quorate::{
     value, version,
 };
 
-use crate::open;
+use crate::{ANSWERED, open};
 
 /// A request, to be made inside of a namespace and on a store of its own.
 #[derive(Clone, Debug)]
@@ -139,7 +139,10 @@ fn answer(client: &Client, call: &Call) -> String {
             return format!("{events:?}");
         }
         Call::LeaseKeys => {
-            return format!("{:?}", client.lease_time_to_live(LEASE, true).wait().unwrap().keys);
+            return format!(
+                "{:?}",
+                client.lease_time_to_live(LEASE, true).wait().expect(ANSWERED).keys
+            );
         }
     };
     let response = response.map(|mut response| {
@@ -151,7 +154,7 @@ fn answer(client: &Client, call: &Call) -> String {
 }
 
 fn all(client: &Client) -> Vec<KeyValue> {
-    client.range(Range::all()).wait().unwrap().kvs
+    client.range(Range::all()).wait().expect(ANSWERED).kvs
 }
 
 /// Keys around a prefix, those next to its ends and the bare prefix among them.
@@ -170,22 +173,24 @@ fn surroundings(prefix: &[u8]) -> Vec<Vec<u8>> {
 fn pair(prefix: &[u8]) -> (Node, Node) {
     let (shared, own) = (open(), open());
     for node in [&shared, &own] {
-        node.lease_grant_with(LeaseGrantRequest { ttl: 1_000, id: LEASE }).wait().unwrap();
+        node.lease_grant_with(LeaseGrantRequest { ttl: 1_000, id: LEASE }).wait().expect(ANSWERED);
     }
     for (i, key) in surroundings(prefix).into_iter().enumerate() {
         let lease = if i % 2 == 0 { LEASE } else { 0 };
-        shared.put_with(PutRequest { lease, ..PutRequest::new(key, "1") }).wait().unwrap();
+        shared.put_with(PutRequest { lease, ..PutRequest::new(key, "1") }).wait().expect(ANSWERED);
     }
-    let revision = |node: &Node| node.range(Range::all()).wait().unwrap().header.unwrap().revision;
+    let revision = |node: &Node| {
+        node.range(Range::all()).wait().expect(ANSWERED).header.expect(ANSWERED).revision
+    };
     while revision(&shared) < BASE {
-        shared.put(prefix.to_vec(), "last").wait().unwrap();
+        shared.put(prefix.to_vec(), "last").wait().expect(ANSWERED);
     }
     while revision(&own) < BASE - 1 {
-        own.put("x", "1").wait().unwrap();
+        own.put("x", "1").wait().expect(ANSWERED);
     }
-    own.delete("x").wait().unwrap();
+    own.delete("x").wait().expect(ANSWERED);
     for node in [&shared, &own] {
-        node.compact(BASE).wait().unwrap();
+        node.compact(BASE).wait().expect(ANSWERED);
     }
     (shared, own)
 }

@@ -5,19 +5,19 @@ use quorate::recipes::{
 };
 use quorate::{Client, Error, LeaseGrantRequest, Node};
 
-use crate::open;
+use crate::{ANSWERED, open};
 
 fn session(client: &Client) -> Session {
-    Session::open(client, 10).wait().unwrap()
+    Session::open(client, 10).wait().expect(ANSWERED)
 }
 
 fn register(session: &Session, name: &str, address: &str) -> Registration {
     let instance = Instance::new(name, address);
-    ServiceRegistry::new("s").register(session, "web", &instance).wait().unwrap()
+    ServiceRegistry::new("s").register(session, "web", &instance).wait().expect(ANSWERED)
 }
 
 fn next(changes: &mut Instances) -> InstanceChange {
-    changes.next().unwrap().unwrap()
+    changes.next().expect(ANSWERED).expect(ANSWERED)
 }
 
 fn recipe_error<T: std::fmt::Debug>(result: Result<T, Error>) -> RecipeError {
@@ -28,7 +28,7 @@ fn recipe_error<T: std::fmt::Debug>(result: Result<T, Error>) -> RecipeError {
 }
 
 fn names(node: &Node) -> Vec<String> {
-    let instances = ServiceRegistry::new("s").instances(node, "web").wait().unwrap();
+    let instances = ServiceRegistry::new("s").instances(node, "web").wait().expect(ANSWERED);
     instances.into_iter().map(|instance| instance.name).collect()
 }
 

@@ -3,11 +3,11 @@
 use quorate::recipes::{RecipeError, Transaction, transact, transact_up_to};
 use quorate::{Client, Error, KvError, Node, Range};
 
-use crate::open;
+use crate::{ANSWERED, open};
 
 fn number(tx: &mut Transaction, key: &str) -> Result<i64, Error> {
     let found = tx.get(key.to_owned())?;
-    Ok(found.map_or(0, |text| std::str::from_utf8(&text).unwrap().parse().unwrap()))
+    Ok(found.map_or(0, |text| std::str::from_utf8(&text).expect(ANSWERED).parse().expect(ANSWERED)))
 }
 
 /// Moves an amount if there is as much; whether it did.
@@ -21,7 +21,7 @@ fn transfer(client: &Client, from: &str, to: &str, amount: i64) -> bool {
         tx.put(to.to_owned(), (right + amount).to_string());
         Ok(true)
     });
-    moved.unwrap().value
+    moved.expect(ANSWERED).value
 }
 
 fn conflict(attempts: u32) -> RecipeError {
@@ -81,7 +81,7 @@ fn interrupted(
     });
     match result {
         Ok(done) => {
-            let written = node.get("result").wait().unwrap().unwrap();
+            let written = node.get("result").wait().expect(ANSWERED).expect(ANSWERED);
             assert_eq!(written.mod_revision, done.revision);
             true
         }
