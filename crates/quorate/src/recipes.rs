@@ -17,7 +17,7 @@
 //! | [`Mutex`], [`Election`] | as etcd's clients: both can contend for the same |
 //! | [`ServiceRegistry`] | prefix, service and instance, with slashes between |
 //! | [`LiveConfig`] | the one named |
-//! | [`transact`] | any |
+//! | [`transact()`] | any |
 
 mod election;
 mod error;
