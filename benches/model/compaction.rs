@@ -9,17 +9,19 @@ use quorate_benches::cluster::EngineKind;
 use quorate_benches::error::BenchError;
 
 use crate::case::Bench;
-use crate::flow::{FLOW_COLUMNS, Flow, Puts, UNDER_WAY, UNDER_WAY_MANY};
-use crate::table::{Table, whole};
+use crate::flow::{FILL_TXN_COUNT, FLOW_COLUMNS, Flow, Puts, UNDER_WAY, UNDER_WAY_MANY};
+use crate::table::Table;
 
 pub(crate) fn run(bench: &Bench<'_>) -> Result<(), BenchError> {
     let options = bench.options;
     let (many, few) = (options.scaled(MANY_COUNT), options.scaled(FEW_COUNT));
     bench.settings(&format!(
-        "physical compactions at the newest revision. First {many} keys are put once, then {few} \
-         of them again. On other members {few} keys are put {many} times in all"
+        "physical compactions at the newest revision. First {many} keys are put once, in \
+         transactions of {FILL_TXN_COUNT}, then {few} of them again, one by one. On other members \
+         {few} keys are put {many} times in all and more for {:?}",
+        options.seconds
     ));
-    let columns = ["engine", "seconds", "puts before", "puts/s"];
+    let columns = ["engine", "seconds", "puts before", "in seconds"];
     let table = Table::new(&columns);
     for &engine in &options.engines {
         many_keys(bench, engine, &table)?;
@@ -44,13 +46,13 @@ fn many_keys(bench: &Bench<'_>, engine: EngineKind, table: &Table) -> Result<(),
     let failed = |error| bench.failed(error);
     let (many, few) = (bench.options.scaled(MANY_COUNT), bench.options.scaled(FEW_COUNT));
     let puts = Puts::new(&client, many);
-    for count in [many, few] {
-        let put = |number| puts.put(number);
-        let loaded = Flow::count(UNDER_WAY_MANY, count, put).map_err(failed)?;
-        let taken = compact(&client).map_err(failed)?;
-        let name = format!("{}, {many} keys, {count} puts", engine.name());
-        table.row(row(name, taken, count, &loaded));
-    }
+    let name = format!("{}, {many} keys", engine.name());
+    let loaded = puts.fill().map_err(failed)?;
+    let taken = compact(&client).map_err(failed)?;
+    table.row(row(&name, taken, many, &loaded));
+    let loaded = Flow::count(UNDER_WAY_MANY, few, |number| puts.put(number)).map_err(failed)?;
+    let taken = compact(&client).map_err(failed)?;
+    table.row(row(&name, taken, few, &loaded));
     members.discard();
     Ok(())
 }
@@ -83,8 +85,8 @@ fn many_versions(
     });
     let (taken, during) = (taken.map_err(failed)?, during.map_err(failed)?);
     let count = many + before.latencies.len();
-    let name = format!("{}, {few} keys, {count} puts", engine.name());
-    table.row(row(name, taken, count, &loaded));
+    let name = format!("{}, {few} keys", engine.name());
+    table.row(row(&name, taken, count, &loaded));
     members.discard();
     let name = |when| format!("{}, {when}", engine.name());
     Ok([(name("before"), before), (name("during"), during)])
@@ -100,10 +102,12 @@ fn compact(client: &Client) -> Result<Duration, Error> {
     Ok(start.elapsed())
 }
 
-/// The cells of a compaction, and how fast the puts came that it looked at.
-fn row(name: String, taken: Duration, puts_count: u64, loaded: &Flow) -> [String; 4] {
+/// The cells of a compaction and of the puts that it looked at; `loaded` tells how long most of
+/// them took.
+fn row(name: &str, taken: Duration, puts_count: u64, loaded: &Flow) -> [String; 4] {
     let seconds = format!("{:.3}", taken.as_secs_f64());
-    [name, seconds, puts_count.to_string(), whole(loaded.per_second())]
+    let loading = format!("{:.3}", loaded.elapsed.as_secs_f64());
+    [name.to_owned(), seconds, puts_count.to_string(), loading]
 }
 
 const MANY_COUNT: u64 = 1_000_000;

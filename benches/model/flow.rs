@@ -107,6 +107,17 @@ impl Puts {
         self.client.put(self.key(number), self.value(number))
     }
 
+    /// Puts every key once, in transactions of [`FILL_TXN_COUNT`] keys.
+    pub(crate) fn fill(&self) -> Result<Flow, Error> {
+        let txns_count = self.keys_count.div_ceil(FILL_TXN_COUNT);
+        Flow::count(UNDER_WAY, txns_count, |txn| {
+            let first = txn * FILL_TXN_COUNT;
+            let numbers = first..self.keys_count.min(first + FILL_TXN_COUNT);
+            let puts = numbers.map(|number| quorate::put(self.key(number), self.value(number)));
+            puts.fold(self.client.txn(), quorate::Txn::then).commit()
+        })
+    }
+
     pub(crate) fn keys_count(&self) -> u64 {
         self.keys_count
     }
@@ -122,7 +133,10 @@ pub(crate) const UNDER_WAY: usize = 64;
 /// Enough for the most puts a second.
 pub(crate) const UNDER_WAY_MANY: usize = 1_024;
 
-pub(crate) const VALUE_SIZE: usize = 256;
+/// Keys of one transaction of [`Puts::fill`].
+pub(crate) const FILL_TXN_COUNT: u64 = 100;
+
+const VALUE_SIZE: usize = 256;
 
 /// Enough that no two neighbouring values are equal.
 const VALUES_COUNT: u64 = 64;

@@ -117,7 +117,7 @@ fn end_together(bench: &Bench<'_>, engine: EngineKind, count: u64) -> Result<End
     let client = members.leader();
     let failed = |error| bench.failed(error);
     let puts = Puts::new(&client, bench.options.scaled(KEYS_COUNT));
-    Flow::count(UNDER_WAY_LOAD, puts.keys_count(), |number| puts.put(number)).map_err(failed)?;
+    puts.fill().map_err(failed)?;
     let watch = Watch::prefix(PREFIX).without_puts();
     let mut gone = client.watch(watch).wait().map_err(failed)?;
     // Long enough to attach the keys and to measure puts before.

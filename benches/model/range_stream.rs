@@ -8,7 +8,7 @@ use quorate_benches::error::BenchError;
 use quorate_benches::process::{reset_resident_peak, resident_peak, resident_size};
 
 use crate::case::Bench;
-use crate::flow::{Flow, Puts, UNDER_WAY_MANY};
+use crate::flow::Puts;
 use crate::table::{Table, growth, whole};
 
 pub(crate) fn run(bench: &Bench<'_>) -> Result<(), BenchError> {
@@ -34,7 +34,7 @@ fn measure(
     let client = members.leader().with_timeout(READ_MAX);
     let failed = |error| bench.failed(error);
     let puts = Puts::new(&client, keys);
-    Flow::count(UNDER_WAY_MANY, keys, |number| puts.put(number)).map_err(failed)?;
+    puts.fill().map_err(failed)?;
     let settled = client.range(Range::all().count_only()).wait().map_err(failed)?.count as u64;
     let reads: [(&str, Read); 3] =
         [("stream", stream), ("stream again", stream), ("one range", whole_range)];

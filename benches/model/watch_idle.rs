@@ -64,7 +64,7 @@ fn idle(
     let after = resident_size();
     let puts = Puts::new(&client, bench.options.scaled(KEYS_COUNT));
     // The first keys to be put are new, which costs more; both measurements are of old ones.
-    Flow::count(UNDER_WAY_MANY, puts.keys_count(), |number| puts.put(number)).map_err(failed)?;
+    puts.fill().map_err(failed)?;
     let time = bench.options.seconds;
     let with = Flow::timed(UNDER_WAY_MANY, time, |number| puts.put(number)).map_err(failed)?;
     watchers.iter_mut().for_each(assert_waits);
