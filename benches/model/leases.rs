@@ -16,8 +16,8 @@ pub(crate) fn run(bench: &Bench<'_>) -> Result<(), BenchError> {
     let options = bench.options;
     let (keys, seconds) = (options.scaled(KEYS_COUNT), options.seconds);
     bench.settings(&format!(
-        "{UNDER_WAY_LOAD} requests under way for {seconds:?}: puts of {keys} keys, each attached to \
-         one of the leases; renewals of {SPREAD_COUNT} leases in turn"
+        "{UNDER_WAY_LOAD} requests under way for {seconds:?}: puts of {keys} keys, each attached \
+         to one of the leases; renewals of {SPREAD_COUNT} leases in turn"
     ));
     let columns: Vec<_> = std::iter::once("engine").chain(FLOW_COLUMNS).collect();
     let table = Table::new(&columns);

@@ -17,6 +17,9 @@
 //!   what was freed for later, so growth is true in a fresh process only: run such a case alone,
 //!   with `--only`, and one engine at a time.
 //! - With `memory`, data and log are in the same memory that is measured.
+//! - `watch-fanout`: `ahead` 1 means that each put waits until all watchers have the event of the
+//!   one before: what a single event costs. With more, watchers get several events at a time, and
+//!   latency is mostly that of waiting in line.
 
 mod case;
 mod compaction;
