@@ -164,6 +164,10 @@ impl Model {
                 Response::Chore(self.lease_checkpoint(request))
             }
             CommandKind::Alarm(request) => Response::Alarm(self.alarm(request)?),
+            // Members are told not to compare hashes, so nobody proposes it.
+            CommandKind::HashMark(_) | CommandKind::HashReport(_) => {
+                return Err(KvError::MalformedCommand);
+            }
         })
     }
 
@@ -335,10 +339,13 @@ impl Model {
         compact_revision: i64,
     ) -> Result<StoreHash, KvError> {
         let revision = if requested == 0 { head } else { requested };
-        if revision < compact_revision {
+        // A negative revision covers nothing, whatever was compacted.
+        if revision >= 0 && revision < compact_revision {
             return Err(KvError::Compacted { requested, compact_revision });
         }
-        check_revision(requested, head, compact_revision)?;
+        if revision > head {
+            return Err(KvError::FutureRevision { requested, current: head });
+        }
         let hash = match compact_revision {
             -1 => self.hashes.at(revision),
             _ => {
