@@ -9,7 +9,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M02, S, "etcd #14685", "mvcc/src/store.rs"),
     row(Mutant::M03, S, "etcd #14370", "raft-node/src/core/ready.rs"),
     row(Mutant::M04, M, "etcd #14571, #11651", "mvcc/src/store.rs"),
-    row(Mutant::M09, M, "etcd #17780", "mvcc/src/sweep.rs"),
+    row(Mutant::M09, M, "etcd #17780", "mvcc/src/store.rs"),
     row(Mutant::M10, M, "etcd #18089", "mvcc/src/sweep.rs"),
     row(Mutant::M11, L, "etcd #18055, #20133, #20657", "raft-node/src/core/snapshots.rs"),
     row(Mutant::M12, S, "etcd #18667", "mvcc/src/execute.rs"),
