@@ -9,6 +9,8 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M02, S, "etcd #14685", "mvcc/src/store.rs"),
     row(Mutant::M03, S, "etcd #14370", "raft-node/src/core/ready.rs"),
     row(Mutant::M04, M, "etcd #14571, #11651", "mvcc/src/store.rs"),
+    row(Mutant::M09, M, "etcd #17780", "mvcc/src/store.rs"),
+    row(Mutant::M10, M, "etcd #18089", "mvcc/src/sweep.rs"),
     row(Mutant::M11, L, "etcd #18055, #20133, #20657", "raft-node/src/core/snapshots.rs"),
     row(Mutant::M12, S, "etcd #18667", "mvcc/src/execute.rs"),
     row(Mutant::M16, M, "etcd #20271", "storage/src/memory/engine.rs"),
@@ -77,6 +79,10 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M81, L, "etcd #20418, its kin", "raft-node/src/core/reads.rs"),
     row(Mutant::M82, S, "Raft thesis, 10.2.1", "raft-node/src/core/ready.rs"),
     row(Mutant::M83, S, "", "mvcc/src/execute.rs"),
+    row(Mutant::M84, M, "", "mvcc/src/lease/commands.rs"),
+    row(Mutant::M85, S, "", "mvcc/src/lease/commands.rs"),
+    row(Mutant::M86, M, "", "mvcc/src/store.rs"),
+    row(Mutant::M87, M, "", "mvcc/src/lease/timing.rs"),
 ];
 
 const fn row(mutant: Mutant, class: Class, source: &'static str, place: &'static str) -> Row {

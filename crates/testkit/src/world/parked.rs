@@ -37,6 +37,8 @@ struct ParkedCall {
     /// When it must end, by the clock of its member.
     deadline: Instant,
     registered: Option<quorate_mvcc::Ticket>,
+    /// When its deadline is looked at, in true time.
+    timer: Instant,
 }
 
 struct PlacedTask {
@@ -54,9 +56,11 @@ impl World<'_> {
     ) -> Result<(), Violation> {
         let member = &self.members[place];
         let deadline = member.local_time(self.now) + timeout;
-        self.parked.calls.insert(ticket, ParkedCall { place, deadline, registered: None });
+        let timer = member.true_time(deadline).max(self.now);
+        let parked = ParkedCall { place, deadline, registered: None, timer };
+        self.parked.calls.insert(ticket, parked);
         let event = Event::Parked { member: place, life: member.life, ticket };
-        self.queue.push(member.true_time(deadline).max(self.now), event);
+        self.queue.push(timer, event);
         self.try_parked(place, ticket)
     }
 
@@ -114,8 +118,15 @@ impl World<'_> {
     }
 
     fn register(&mut self, ticket: Ticket, registered: quorate_mvcc::Ticket) {
-        if let Some(parked) = self.parked.calls.get_mut(&ticket) {
-            parked.registered = Some(registered);
+        let Some(parked) = self.parked.calls.get_mut(&ticket) else { return };
+        parked.registered = Some(registered);
+        // The clock may have stood still, and the deadline is later by that.
+        let member = &self.members[parked.place];
+        let timer = member.true_time(parked.deadline).max(self.now + SHORTEST_STEP);
+        if timer > parked.timer {
+            parked.timer = timer;
+            let event = Event::Parked { member: parked.place, life: member.life, ticket };
+            self.queue.push(timer, event);
         }
     }
 
