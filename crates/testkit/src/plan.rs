@@ -15,6 +15,7 @@ mod limits;
 mod operations;
 mod request;
 mod validate;
+mod watches;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) use self::fault::CutLinks;
 pub use self::fault::{CutMode, DiskOperation, Fault, Step, Target, TimedFault};
 pub use self::json::PlanError;
 pub use self::limits::Limits;
+pub use self::watches::{PlannedWatch, WatchStart};
 
 pub use request::{Compare, Delete, Given, Op, Put, Range, Request, Revision, Span, Txn, Value};
 
@@ -55,6 +57,9 @@ pub struct Plan {
     pub faults: Vec<TimedFault>,
     /// Operations in order of their time.
     pub operations: Vec<Operation>,
+    /// Watchers in order of their time.
+    #[serde(default)]
+    pub watches: Vec<PlannedWatch>,
 }
 
 /// What the network does to messages. Chances are parts of a million for each message.

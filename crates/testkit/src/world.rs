@@ -10,6 +10,7 @@ mod manual;
 mod parked;
 mod process;
 mod storage;
+mod watchers;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ use self::bulk::Transfer;
 use self::faults::{Lasting, kind_of_step};
 use self::finish::Recovery;
 use self::parked::Parked;
+use self::watchers::Watchers;
 
 /// A run in progress.
 pub(crate) struct World<'a> {
@@ -69,6 +71,7 @@ pub(crate) struct World<'a> {
     recovery: Option<Recovery>,
     players: Option<Players>,
     parked: Parked,
+    watchers: Watchers,
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
@@ -100,6 +103,7 @@ impl<'a> World<'a> {
             recovery: None,
             players: None,
             parked: Parked::default(),
+            watchers: Watchers::new(plan),
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
@@ -179,6 +183,7 @@ impl<'a> World<'a> {
         for (place, operation) in self.plan.operations.iter().enumerate() {
             self.queue.push(operation.at + since, Event::Operation(place));
         }
+        self.begin_watchers();
     }
 
     /// Counts what disturbs the members all the time.
@@ -268,6 +273,7 @@ impl<'a> World<'a> {
             Event::Progress => self.progress(),
             Event::Parked { member, ticket, .. } => self.try_parked(member, ticket),
             Event::Task { member, number, .. } => self.step_task(member, number),
+            Event::Watcher { watcher, step } => self.watcher_step(watcher, step),
             Event::Turn { actor, number } => self.turn(actor, number),
         }
     }

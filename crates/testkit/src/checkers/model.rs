@@ -7,6 +7,7 @@
 //! Compaction will forget versions and move [`COMPACT_REVISION`]; leases will be a map beside
 //! `versions`; watches will be checked against the versions in the order of their revisions.
 
+mod changes;
 mod compare;
 mod hash;
 mod shape;
@@ -24,6 +25,7 @@ use quorate_kv_api::{
 use quorate_mvcc::{Response, StoreHash};
 use quorate_types::CommandId;
 
+pub(crate) use self::changes::Change;
 use self::hash::HashChain;
 pub(crate) use self::shape::{check_command, check_range, check_txn};
 use self::versions::Versions;
@@ -35,6 +37,8 @@ pub(crate) struct Model {
     revision: i64,
     versions: Versions,
     hashes: HashChain,
+    /// Everything that ever happened, in order.
+    history: Vec<Change>,
     /// How many changes the command under way made.
     changes: i64,
     sessions: BTreeMap<u64, Session>,
@@ -66,6 +70,7 @@ impl Model {
             revision: 1,
             versions: Versions::default(),
             hashes: HashChain::new(),
+            history: Vec::new(),
             changes: 0,
             sessions: BTreeMap::new(),
         }
@@ -73,6 +78,11 @@ impl Model {
 
     pub(crate) fn revision(&self) -> i64 {
         self.revision
+    }
+
+    /// Everything that happened, in the order of the writes.
+    pub(crate) fn history(&self) -> &[Change] {
+        &self.history
     }
 
     /// The keys as they are now.
@@ -132,6 +142,8 @@ impl Model {
 
     fn record(&mut self, key: &Bytes, now: Option<KeyValue>) {
         let main = self.revision + 1;
+        let before = self.versions.get(key, self.revision).cloned();
+        self.history.push(Change::new((main, self.changes), key, now.clone(), before));
         self.hashes.add((main, self.changes), key, now.as_ref());
         self.versions.add(key, main, now);
         self.changes += 1;

@@ -19,7 +19,7 @@ pub enum Request {
     Txn(Txn),
     /// Asks for the hash over the history up to a revision; 0 for now.
     Hash(Revision),
-    // Compactions, leases and watches come here once the API has them.
+    // Compactions and leases come here once the API has them.
 }
 
 /// The keys meant.
@@ -241,6 +241,6 @@ impl Default for Revision {
 }
 
 /// Whether a plan file may leave a value out.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
