@@ -5,6 +5,7 @@ use quorate_kv_api::{
     Command, CommandKind, Compare, CompareResult, CompareTarget, DeleteRangeRequest, KeySpan,
     KvError, OpRequest, PutRequest, RangeRequest, SortOrder, SortTarget, TxnRequest,
 };
+use quorate_mvcc::WatchQuery;
 
 use crate::checkers::history::Call;
 
@@ -29,12 +30,9 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
         }
         Call::Hash(0) => names.add(true, "hash.now"),
         Call::Hash(_) => names.add(true, "hash.then"),
-        Call::LeaseTimeToLive(_)
-        | Call::Leases
-        | Call::Alarms
-        | Call::Watch(_)
-        | Call::WatchNow(_)
-        | Call::Swept(_) => {}
+        Call::Watch(query) => names.watch(query),
+        Call::WatchNow(_) => names.add(true, "watch.progress"),
+        Call::LeaseTimeToLive(_) | Call::Leases | Call::Alarms | Call::Swept(_) => {}
     }
     names.0
 }
@@ -98,6 +96,21 @@ impl Names {
                 SortTarget::Value => "range.by_value",
             },
         );
+    }
+
+    fn watch(&mut self, query: &WatchQuery) {
+        self.add(
+            true,
+            match query.span {
+                KeySpan::Key(_) => "watch.key",
+                KeySpan::Range { .. } => "watch.between",
+                KeySpan::From(_) => "watch.from",
+            },
+        );
+        self.add(!query.puts, "watch.without_puts");
+        self.add(!query.deletes, "watch.without_deletes");
+        self.add(query.prev_kv, "watch.prev_kv");
+        self.add(query.fragment_bytes.is_some(), "watch.fragmented");
     }
 
     fn txn(&mut self, txn: &TxnRequest, depth: u32) {
@@ -172,6 +185,7 @@ pub(crate) fn refusal_name(cause: &KvError) -> &'static str {
         KvError::FutureRevision { .. } => "refused.future_revision",
         KvError::MalformedCommand => "refused.malformed_command",
         KvError::NotReadOnly => "refused.not_read_only",
+        KvError::EmptyWatchRange => "refused.empty_watch_range",
         _ => "refused.otherwise",
     }
 }
