@@ -1,7 +1,8 @@
 //! Calls about leases, and the keeper that renews one in the background.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use quorate_types::Instant;
 use crate::client::Client;
 use crate::error::Error;
 use crate::pending::Pending;
-use crate::seam::{Promise, Request, Response, Seam, Task};
+use crate::seam::{Request, Response, Seam, Task, Wait};
 
 impl Client {
     /// Makes a lease that ends `ttl_seconds` after it was granted or renewed last, never earlier
@@ -124,16 +125,16 @@ pub struct LeaseKeeper {
 struct Shared {
     lost: AtomicBool,
     dropped: AtomicBool,
-    /// Kept when the lease is lost.
-    promises: Mutex<Vec<Promise>>,
+    /// Who is told when the lease is lost, by number.
+    waiting: Mutex<BTreeMap<u64, Waker>>,
+    numbers: AtomicU64,
 }
 
 impl Shared {
     fn lose(&self) {
         self.lost.store(true, Ordering::SeqCst);
-        for promise in std::mem::take(&mut *self.promises.lock()) {
-            promise.keep(Ok(Response::Done));
-        }
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.into_values().for_each(Waker::wake);
     }
 }
 
@@ -153,12 +154,50 @@ impl LeaseKeeper {
 
     /// Something to wait for that comes when the lease is lost; see [`Self::is_lost`].
     pub fn lost(&self) -> Pending<()> {
-        let (promise, pending) = self.seam.promise();
-        self.shared.promises.lock().push(promise);
-        if self.is_lost() {
-            self.shared.lose();
-        }
-        pending.then(|_| Ok(()))
+        let (shared, seam) = (self.shared.clone(), self.seam.clone());
+        let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
+        Pending::waiting(Box::new(Loss { shared, seam, number }))
+    }
+}
+
+/// A wait for the loss of a lease. Nothing is left of it when it is dropped.
+struct Loss {
+    shared: Arc<Shared>,
+    seam: Arc<dyn Seam>,
+    number: u64,
+}
+
+impl Loss {
+    fn wait_until(&mut self, until: Option<Instant>) -> bool {
+        let seam = self.seam.clone();
+        seam.block_on(until, &mut |context| self.poll(context).map(|_| ()))
+    }
+}
+
+impl Wait<()> for Loss {
+    fn wait(mut self: Box<Self>) -> Result<(), Error> {
+        assert!(self.wait_until(None), "there is no time limit");
+        Ok(())
+    }
+
+    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<(), Error>> {
+        let until = self.seam.now() + timeout;
+        self.wait_until(Some(until)).then_some(Ok(()))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let former = self.shared.waiting.lock().insert(self.number, context.waker().clone());
+        drop(former);
+        // Looked at last: whoever loses the lease notes that before it wakes.
+        if self.shared.lost.load(Ordering::SeqCst) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Loss {
+    fn drop(&mut self) {
+        // The waker goes after the lock: with it may go another wait of the same kind.
+        let waker = self.shared.waiting.lock().remove(&self.number);
+        drop(waker);
     }
 }
 
@@ -250,3 +289,24 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// After a failure the next renewal is tried.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Config, MemoryData, Node};
+
+    #[test]
+    fn nothing_is_left_of_who_does_not_wait_any_more() {
+        let node = Node::open(Config::in_memory(&MemoryData::new())).unwrap();
+        let keeper = node.lease_keeper(node.lease_grant(10).wait().unwrap().id, 10);
+        for _ in 0..10 {
+            assert!(keeper.lost().wait_timeout(Duration::from_millis(1)).is_none());
+        }
+        assert_eq!(keeper.shared.waiting.lock().len(), 0);
+        let lost = keeper.lost();
+        node.lease_revoke(keeper.lease()).wait().unwrap();
+        lost.wait().unwrap();
+        assert_eq!(keeper.lost().wait_timeout(Duration::ZERO).map(|lost| lost.is_ok()), Some(true));
+    }
+}

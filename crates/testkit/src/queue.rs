@@ -58,6 +58,8 @@ pub(crate) enum Event {
     Task { member: usize, life: u64, number: u64 },
     /// A watcher goes on, if this is still its step.
     Watcher { watcher: usize, step: u64 },
+    /// A member does what is due on its own.
+    Chores { member: usize, life: u64 },
     /// An actor's turn comes, if it is still in that wait.
     Turn { actor: usize, number: u64 },
 }
@@ -89,6 +91,7 @@ impl Event {
             Self::Parked { .. } => 21,
             Self::Task { .. } => 22,
             Self::Watcher { .. } => 30,
+            Self::Chores { .. } => 23,
         }
     }
 
@@ -106,6 +109,7 @@ impl Event {
             | Self::LoopCrash { member, life, .. }
             | Self::Parked { member, life, .. }
             | Self::Task { member, life, .. }
+            | Self::Chores { member, life }
             | Self::BulkEnd { member, life, .. } => Some((*member, Some(*life))),
             _ => None,
         }

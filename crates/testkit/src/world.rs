@@ -6,6 +6,7 @@ mod clients;
 mod consensus;
 mod faults;
 mod finish;
+mod housekeeping;
 mod manual;
 mod parked;
 mod process;
@@ -42,6 +43,8 @@ use self::actors::Players;
 use self::bulk::Transfer;
 use self::faults::{Lasting, kind_of_step};
 use self::finish::Recovery;
+pub(crate) use self::housekeeping::Chores;
+use self::housekeeping::LeaseTimes;
 use self::parked::Parked;
 use self::watchers::Watchers;
 
@@ -72,6 +75,7 @@ pub(crate) struct World<'a> {
     players: Option<Players>,
     parked: Parked,
     watchers: Watchers,
+    lease_times: LeaseTimes,
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
@@ -104,6 +108,7 @@ impl<'a> World<'a> {
             players: None,
             parked: Parked::default(),
             watchers: Watchers::new(plan),
+            lease_times: LeaseTimes::default(),
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
@@ -207,7 +212,7 @@ impl<'a> World<'a> {
             self.trace.fold(hash_bytes(*from as u64, bytes));
         }
         match event {
-            Event::Wake { .. } | Event::Timer { .. } => {}
+            Event::Wake { .. } | Event::Timer { .. } | Event::Chores { .. } => {}
             _ => self.trace.line(self.now, || describe(event)),
         }
     }
@@ -274,6 +279,7 @@ impl<'a> World<'a> {
             Event::Parked { member, ticket, .. } => self.try_parked(member, ticket),
             Event::Task { member, number, .. } => self.step_task(member, number),
             Event::Watcher { watcher, step } => self.watcher_step(watcher, step),
+            Event::Chores { member, .. } => self.chores(member),
             Event::Turn { actor, number } => self.turn(actor, number),
         }
     }

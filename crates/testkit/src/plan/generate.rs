@@ -6,6 +6,7 @@ use quorate_types::Instant;
 
 use super::classes::{FaultClass, Faults, Level};
 use super::faults::fault_timeline;
+use super::housekeeping::Housekeeping;
 use super::operations::{mix_of, operations};
 use super::validate::MEMBERS_MAX;
 use super::watches::watches;
@@ -32,6 +33,7 @@ impl Plan {
             members,
             duration,
             limits: noise.limits(shape.chance(MILLION / 2)),
+            housekeeping: Housekeeping::draw(seed),
             network: noise.network(),
             disk: noise.disk(),
             work: noise.work(),

@@ -24,9 +24,12 @@ fn model() -> Model {
         ],
         ..TxnRequest::default()
     };
-    for command in [put("a", "2").into(), put("b", "3").into(), txn.into(), put("a", "5").into()] {
-        let command: Command = command;
-        assert!(model.execute(&command).changed);
+    let commands: [Command; 4] =
+        [put("a", "2").into(), put("b", "3").into(), txn.into(), put("a", "5").into()];
+    for (sequence, command) in (1..).zip(commands) {
+        let payload = command.encode_to_vec().into();
+        let outcome = model.apply(sequence, id(sequence), 1, &payload);
+        assert!(outcome.is_some_and(|outcome| outcome.changed));
     }
     model
 }
@@ -220,9 +223,7 @@ fn what_a_key_held_before_is_told_if_it_was_asked_for() {
 fn log() -> AppliedLog {
     let mut log = AppliedLog::new();
     for sequence in 1..=3 {
-        let id = CommandId { origin: MemberId::new(1), incarnation: 1, sequence };
-        let payload = payload();
-        let commands = vec![LogCommand { id, floor: 1, payload }];
+        let commands = vec![LogCommand { id: id(sequence), floor: 1, payload: payload() }];
         let position = LogPosition::new(Term::new(1), LogIndex::new(sequence));
         let entry = CommittedEntry { position, commands, membership: None };
         log.applied(1, &[(entry, 0)], &[answer(sequence)]).expect("the model agrees");
@@ -236,10 +237,13 @@ fn payload() -> Bytes {
 
 /// The answer to the command that makes the revision after `sequence`.
 fn answer(sequence: u64) -> Answer {
-    let id = CommandId { origin: MemberId::new(1), incarnation: 1, sequence };
     let header = Some(ResponseHeader::at(sequence as i64 + 1));
     let result = Ok(Response::Put(PutResponse { header, prev_kv: None }));
-    Answer { id, index: LogIndex::new(sequence), result }
+    Answer { id: id(sequence), index: LogIndex::new(sequence), result }
+}
+
+fn id(sequence: u64) -> CommandId {
+    CommandId { origin: MemberId::new(1), incarnation: 1, sequence }
 }
 
 fn record(call: Call, times: (u64, u64), ending: Ending) -> Record {
