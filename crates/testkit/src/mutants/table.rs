@@ -13,6 +13,8 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M06, M, "etcd #15271", "mvcc/src/watch/hub.rs"),
     row(Mutant::M07, S, "etcd #17247", "mvcc/src/watch/follow.rs"),
     row(Mutant::M08, M, "etcd #17529", "mvcc/src/watch/follow.rs"),
+    row(Mutant::M09, M, "etcd #17780", "mvcc/src/sweep.rs"),
+    row(Mutant::M10, M, "etcd #18089", "mvcc/src/sweep.rs"),
     row(Mutant::M11, L, "etcd #18055, #20133, #20657", "raft-node/src/core/snapshots.rs"),
     row(Mutant::M12, S, "etcd #18667", "mvcc/src/execute.rs"),
     row(Mutant::M14, M, "etcd #20221", "mvcc/src/watch/follow.rs"),
@@ -83,6 +85,10 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M81, L, "etcd #20418, its kin", "raft-node/src/core/reads.rs"),
     row(Mutant::M82, S, "Raft thesis, 10.2.1", "raft-node/src/core/ready.rs"),
     row(Mutant::M83, S, "", "mvcc/src/execute.rs"),
+    row(Mutant::M84, M, "", "mvcc/src/lease/commands.rs"),
+    row(Mutant::M85, S, "", "mvcc/src/lease/commands.rs"),
+    row(Mutant::M86, M, "", "mvcc/src/store.rs"),
+    row(Mutant::M87, M, "", "mvcc/src/lease/timing.rs"),
 ];
 
 /// Bugs that no run of the simulator can reach, and the tests that find them instead.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quorate::{AutoCompaction, HousekeeperConfig};
 use quorate_mvcc::LessorTiming;
+use quorate_types::MemberId;
 use serde::{Deserialize, Serialize};
 
 use super::json;
@@ -51,7 +52,7 @@ impl Housekeeping {
     }
 
     /// What a member is told whose election timeout is given.
-    pub(crate) fn config(&self, election_timeout: Duration) -> HousekeeperConfig {
+    pub(crate) fn config(&self, member: MemberId, election_timeout: Duration) -> HousekeeperConfig {
         HousekeeperConfig {
             leases: LessorTiming {
                 election_timeout,
@@ -63,6 +64,9 @@ impl Housekeeping {
                 retention => AutoCompaction::Periodic(retention),
             },
             sweep_records_max: self.sweep_records_max,
+            member,
+            // The checkers compare more, and more often.
+            hash_check_interval: None,
         }
     }
 }

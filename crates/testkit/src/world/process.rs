@@ -81,7 +81,7 @@ impl World<'_> {
     fn open(&mut self, place: usize) -> Result<Running, String> {
         #[cfg(feature = "mutants")]
         crate::mutants::run_as(Some(place));
-        let housekeeping = self.housekeeping();
+        let housekeeping = self.housekeeping(place);
         let member = &mut self.members[place];
         let recent = ByteSize::new(self.plan.limits.recent_events_size);
         let machine = Machine::open(&member.engine, place, recent, self.sabotage)
