@@ -218,11 +218,10 @@ impl World<'_> {
     /// all, whether nobody waits for an answer.
     fn recovered(&self, recovery: &Recovery) -> bool {
         let commit = self.consensus.commit();
+        let mut recent = self.history.iter().rev().take(RECENT_CALLS);
         recovery.proofs.iter().all(|proof| proof.done >= recovery.wanted())
             && recovery.who.iter().all(|place| self.members[*place].last.applied == commit)
-            && (!recovery.complete
-                || (self.chores_left().is_none()
-                    && self.history.iter().rev().take(RECENT_CALLS).all(has_ended)))
+            && (!recovery.complete || (self.chores_left().is_none() && recent.all(has_ended)))
     }
 
     /// Each part of a recovery has its time.
@@ -260,9 +259,8 @@ impl World<'_> {
         let commit = self.consensus.commit();
         let open = self.history.iter().filter(|call| call.ended.is_none()).count();
         let left = self.chores_left();
-        format!(
-            "{who:?}, commit {commit}, {open} calls open, {left:?}, {proofs:?}, members {members:#?}"
-        )
+        let calls = format!("{open} calls open, {left:?}, {proofs:?}");
+        format!("{who:?}, commit {commit}, {calls}, members {members:#?}")
     }
 
     /// Checks what can only be checked at the end.
