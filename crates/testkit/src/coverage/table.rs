@@ -85,24 +85,41 @@ pub const SURFACE: &[Covered] = &[
     txn("request::differs", &["compare.differs"], "compare"),
     txn("request::greater", &["compare.greater"], "compare"),
     txn("request::less", &["compare.less"], "compare"),
+    // Watches.
+    watch("client::watch", &["watch.key", "watch.between", "watch.from"]),
+    watch("watch::key", &["watch.key"]),
+    watch("watch::prefix", &["watch.between"]),
+    watch("watch::between", &["watch.between"]),
+    watch("watch::all", &["watch.from"]),
+    watch("watch::from_revision", &["watch.key", "watch.between", "watch.from"]),
+    watch("watch::without_puts", &["watch.without_puts"]),
+    watch("watch::without_deletes", &["watch.without_deletes"]),
+    watch("watch::with_prev_kv", &["watch.prev_kv"]),
+    watch("watch::fragmented", &["watch.fragmented"]),
+    watch("watch::progress", &["watch.progress"]),
+    watch("watch::impl Iterator for Watcher", &["watch.key", "watch.between", "watch.from"]),
     // What is refused, whatever the call.
     Covered {
         call: "error::impl From<KvError> for Error",
         features: REFUSALS,
         generator: "flawed",
-        checkers: &["refusal", "apply-model", "read-replay", "read-hash"],
+        checkers: &["refusal", "apply-model", "read-replay", "read-hash", "watch-end"],
     },
 ];
 
 /// Public calls that runs do not make.
 pub const EXEMPT: &[Exempt] = &[
     exempt("client::new", "joins a handle to a seam; actors are given theirs so"),
+    exempt("watch::position", "where a planned watcher goes on; actors do so in watch_actors"),
+    exempt("watch::next_timeout", "a wait for the same request; actors do so in watch_actors"),
+    exempt("watch::events", "the same answers one by one; actors do so in watch_actors"),
+    exempt("watch::progress_every", "the deadline of each watch; actors do so in watch_actors"),
+    exempt("watch::is_progress", "looks at an answer; actors do so in watch_actors"),
     exempt("client::seam", "hands the seam on; actors' calls are recorded through it"),
     exempt("client::now", "the time of the run, which actors ask for"),
     exempt("client::sleep", "waits in the time of the run, as actors do"),
     exempt("client::with_timeout", "each operation of a plan has a timeout of its own"),
     exempt("client::after", "waits in the time of the run, as client::sleep does"),
-    exempt("client::watch", "watches have a generator and checkers of their own"),
     exempt("lease::lease_keeper", "a task that calls lease_keep_alive, as sessions of actors do"),
     exempt("lease::lease", "a field of the keeper"),
     exempt("lease::is_lost", "a field of the keeper; tested with a seam that loses leases"),
@@ -150,6 +167,7 @@ const REFUSALS: &[&str] = &[
     "refused.lease_not_found",
     "refused.compacted",
     "refused.future_revision",
+    "refused.empty_watch_range",
     "refused.lease_exists",
     "refused.lease_ttl_too_large",
     "refused.key_too_large",
@@ -185,6 +203,10 @@ const fn txn(
     Covered { call, features, generator, checkers }
 }
 
+const fn watch(call: &'static str, features: &'static [&'static str]) -> Covered {
+    Covered { call, features, generator: "watch", checkers: WATCH_CHECKERS }
+}
+
 const fn lease(call: &'static str, features: &'static [&'static str]) -> Covered {
     let checkers =
         &["apply-model", "answer-true", "nothing-invented", "lease-early", "state-model"];
@@ -195,5 +217,18 @@ const fn exempt(call: &'static str, reason: &'static str) -> Exempt {
     Exempt { call, reason }
 }
 
+const WATCH_CHECKERS: &[&str] = &[
+    "watch-filter",
+    "watch-order",
+    "watch-unique",
+    "watch-atomic",
+    "watch-progress",
+    "watch-resume",
+    "watch-reliable",
+    "watch-event",
+    "watch-prev-kv",
+    "watch-from-now",
+    "watch-catch-up",
+];
 const WRITE_CHECKERS: &[&str] =
     &["apply-model", "answer-true", "nothing-invented", "failed-without-effect", "real-time-order"];
