@@ -1,7 +1,7 @@
 //! Calls about leases, and the keeper that renews one in the background.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use quorate_kv_api::{
     LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
 };
-use quorate_types::Instant;
+use quorate_types::{Instant, mutant};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -76,14 +76,14 @@ impl Client {
         ttl_seconds: i64,
         since: Instant,
     ) -> LeaseKeeper {
-        let shared = Arc::new(Shared::default());
         let ttl = Duration::from_secs(ttl_seconds.max(1).unsigned_abs());
         let now = self.now();
+        let shared = Arc::new(Shared::default());
+        shared.set_alive_until(since + ttl);
         let task = Keeping {
             client: self.with_timeout(ttl / 3),
             lease,
             ttl,
-            alive_until: since + ttl,
             renewed: now,
             pending: None,
             next: now,
@@ -124,6 +124,9 @@ pub struct LeaseKeeper {
 struct Shared {
     lost: AtomicBool,
     dropped: AtomicBool,
+    /// In nanoseconds. The lease cannot have expired before: its time counts from when the last
+    /// renewal that was answered was asked for, or later.
+    alive_until: AtomicU64,
     /// Kept when the lease is lost.
     promises: Mutex<Vec<Promise>>,
 }
@@ -131,9 +134,18 @@ struct Shared {
 impl Shared {
     fn lose(&self) {
         self.lost.store(true, Ordering::SeqCst);
-        for promise in std::mem::take(&mut *self.promises.lock()) {
+        let promises = std::mem::take(&mut *self.promises.lock());
+        for promise in promises {
             promise.keep(Ok(Response::Done));
         }
+    }
+
+    fn alive_until(&self) -> Instant {
+        Instant::from_nanos(self.alive_until.load(Ordering::SeqCst))
+    }
+
+    fn set_alive_until(&self, until: Instant) {
+        self.alive_until.store(until.as_nanos(), Ordering::SeqCst);
     }
 }
 
@@ -148,6 +160,11 @@ impl LeaseKeeper {
     /// cluster may end the lease, so whoever asks here before acting is not late by more than the
     /// time between asking and acting.
     pub fn is_lost(&self) -> bool {
+        // A process that stood still may come here before its background work goes on.
+        let is_over = self.seam.now() >= self.shared.alive_until();
+        if mutant!(M91, is_over, false) && !self.shared.lost.load(Ordering::SeqCst) {
+            self.shared.lose();
+        }
         self.shared.lost.load(Ordering::SeqCst)
     }
 
@@ -156,6 +173,7 @@ impl LeaseKeeper {
         let (promise, pending) = self.seam.promise();
         self.shared.promises.lock().push(promise);
         if self.is_lost() {
+            // It may have been lost before the promise was there.
             self.shared.lose();
         }
         pending.then(|_| Ok(()))
@@ -182,9 +200,6 @@ struct Keeping {
     client: Client,
     lease: i64,
     ttl: Duration,
-    /// The lease cannot have expired before: its time counts from when the last renewal that was
-    /// answered was asked for, or later.
-    alive_until: Instant,
     /// When the renewal under way was asked for.
     renewed: Instant,
     pending: Option<Pending<LeaseKeepAliveResponse>>,
@@ -201,7 +216,7 @@ impl Keeping {
             Ok(renewed) if renewed.ttl <= 0 => return true,
             Ok(renewed) => {
                 self.ttl = Duration::from_secs(renewed.ttl.unsigned_abs());
-                self.alive_until = self.renewed + self.ttl;
+                self.shared.set_alive_until(mutant!(M90, self.renewed, now) + self.ttl);
                 self.next = self.renewed + self.ttl / 3;
             }
             Err(Error::Stopped(_) | Error::Refused(_)) => return true,
@@ -213,7 +228,8 @@ impl Keeping {
 
 impl Task for Keeping {
     fn step(&mut self, now: Instant) -> Option<Instant> {
-        if self.shared.dropped.load(Ordering::SeqCst) {
+        let is_over = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        if is_over(&self.shared.dropped) || is_over(&self.shared.lost) {
             return None;
         }
         if self.pending.is_none() && now >= self.next {
@@ -228,12 +244,12 @@ impl Task for Keeping {
             self.shared.lose();
             return None;
         }
-        if now >= self.alive_until {
+        if now >= self.shared.alive_until() {
             self.shared.lose();
             return None;
         }
         let soon = if self.pending.is_some() { now + POLL_INTERVAL } else { self.next };
-        Some(soon.min(self.alive_until))
+        Some(soon.min(self.shared.alive_until()))
     }
 }
 

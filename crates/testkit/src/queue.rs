@@ -56,8 +56,9 @@ pub(crate) enum Event {
     Parked { member: usize, life: u64, ticket: usize },
     /// A background task of a member is due.
     Task { member: usize, life: u64, number: u64 },
-    /// An actor's turn comes, if it is still in that wait.
-    Turn { actor: usize, number: u64 },
+    /// An actor's turn comes, if it is still in that wait. Its process is that of a member, and
+    /// stands still with it.
+    Turn { member: usize, actor: usize, number: u64 },
 }
 
 impl Event {
@@ -93,6 +94,7 @@ impl Event {
     pub(crate) fn member(&self) -> Option<(usize, Option<u64>)> {
         match self {
             Self::Message { to, .. } => Some((*to, None)),
+            Self::Turn { member, .. } => Some((*member, None)),
             Self::Unreachable { member, .. } => Some((*member, None)),
             Self::Wake { member, life }
             | Self::Timer { member, life }

@@ -268,7 +268,7 @@ impl<'a> World<'a> {
             Event::Progress => self.progress(),
             Event::Parked { member, ticket, .. } => self.try_parked(member, ticket),
             Event::Task { member, number, .. } => self.step_task(member, number),
-            Event::Turn { actor, number } => self.turn(actor, number),
+            Event::Turn { actor, number, .. } => self.turn(actor, number),
         }
     }
 

@@ -328,6 +328,10 @@ mutants! {
     M86,
     /// A new term leaves leases the time that they had left.
     M87,
+    /// A lease is taken to live from when its renewal was answered, not asked for.
+    M90,
+    /// A process that stood still is told that its lease lives.
+    M91,
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Where each bug comes from, how fast it must be found, and where it stands.
 
 use super::Class::{L, M, S};
-use super::{Class, Mutant, Row};
+use super::Scenario::{Locks, Plan};
+use super::{Class, Mutant, Row, Scenario};
 
 /// All bugs that can be built in, in the order of their names.
 pub const TABLE: &[Row] = &[
@@ -77,8 +78,21 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M81, L, "etcd #20418, its kin", "raft-node/src/core/reads.rs"),
     row(Mutant::M82, S, "Raft thesis, 10.2.1", "raft-node/src/core/ready.rs"),
     row(Mutant::M83, S, "", "mvcc/src/execute.rs"),
+    recipe(Mutant::M90, M, "", "quorate/src/lease.rs", Locks),
+    recipe(Mutant::M91, M, "", "quorate/src/lease.rs", Locks),
 ];
 
 const fn row(mutant: Mutant, class: Class, source: &'static str, place: &'static str) -> Row {
-    Row { mutant, class, source, place }
+    Row { mutant, class, source, place, scenario: Plan }
+}
+
+/// A bug that only those notice who use more than single requests.
+const fn recipe(
+    mutant: Mutant,
+    class: Class,
+    source: &'static str,
+    place: &'static str,
+    scenario: Scenario,
+) -> Row {
+    Row { mutant, class, source, place, scenario }
 }
