@@ -45,6 +45,7 @@ mod run;
 mod sabotage;
 pub mod shrink;
 mod sim;
+mod state;
 pub mod timeline;
 mod trace;
 mod violation;

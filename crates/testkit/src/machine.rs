@@ -5,12 +5,13 @@ use std::sync::Arc;
 use quorate::KvMachine;
 use quorate_mvcc::{Store, TABLES};
 use quorate_raft_node::{CommittedEntry, MachineError, StateMachine};
+use quorate_storage::StorageError;
 use quorate_storage::memory::MemoryEngine;
 use quorate_types::CommandId;
 
-use crate::checkers::consensus::hash_bytes;
 use crate::effect::Answer;
 use crate::sabotage::Sabotage;
+use crate::state::logical_hash;
 
 /// An engine with the tables of the store.
 pub(crate) fn new_engine() -> MemoryEngine {
@@ -87,14 +88,10 @@ impl Machine {
         Some(run)
     }
 
-    /// A hash of the whole state, with everything that a snapshot carries.
-    pub(crate) fn state_hash(&self) -> Result<u64, MachineError> {
-        let mut source = self.kv.snapshot()?;
-        let mut hash = hash_bytes(0, &source.membership());
-        while let Some(block) = source.next_block()? {
-            hash = hash_bytes(hash, &block);
-        }
-        Ok(hash)
+    /// A hash of the whole state, with everything that a snapshot carries and that no sweep would
+    /// remove.
+    pub(crate) fn state_hash(&self) -> Result<u64, StorageError> {
+        logical_hash(&**self.kv.store().engine())
     }
 }
 

@@ -17,6 +17,7 @@ use crate::machine::{Machine, new_engine};
 use crate::plan::{ClockRate, DiskOperation, Step};
 use crate::queue::Event;
 use crate::rng::MILLION;
+use crate::world::Chores;
 
 /// A ticket is the place of a call in the history.
 pub(crate) type Ticket = usize;
@@ -73,6 +74,7 @@ pub(crate) struct Noise {
 pub(crate) struct Running {
     pub(crate) core: Core<Ticket, Answer>,
     pub(crate) machine: Machine,
+    pub(crate) chores: Chores,
     pub(crate) flusher: Arc<dyn Flusher>,
     pub(crate) stager: Arc<dyn Stager>,
     pub(crate) inbox: Vec<Input<Ticket, Answer>>,

@@ -10,6 +10,7 @@ pub(crate) mod draw;
 mod fault;
 mod faults;
 mod generate;
+mod housekeeping;
 mod json;
 mod limits;
 mod operations;
@@ -24,10 +25,14 @@ use serde::{Deserialize, Serialize};
 pub use self::classes::{FaultClass, Faults, Level};
 pub(crate) use self::fault::CutLinks;
 pub use self::fault::{CutMode, DiskOperation, Fault, Step, Target, TimedFault};
+pub use self::housekeeping::Housekeeping;
 pub use self::json::PlanError;
 pub use self::limits::Limits;
 
-pub use request::{Compare, Delete, Given, Op, Put, Range, Request, Revision, Span, Txn, Value};
+pub use request::{
+    Alarm, Compact, Compare, Delete, Given, Lease, LeaseGrant, LeaseTimeToLive, Op, Put, Range,
+    Request, Revision, Span, Txn, Value,
+};
 
 /// Everything that a run does.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,6 +47,9 @@ pub struct Plan {
     pub duration: Duration,
     /// Limits and timing of all members.
     pub limits: Limits,
+    /// What the members do on their own.
+    #[serde(default)]
+    pub housekeeping: Housekeeping,
     /// What the network does to messages.
     pub network: Network,
     /// What crashes do to the members' disks.

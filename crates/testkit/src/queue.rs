@@ -56,6 +56,8 @@ pub(crate) enum Event {
     Parked { member: usize, life: u64, ticket: usize },
     /// A background task of a member is due.
     Task { member: usize, life: u64, number: u64 },
+    /// A member does what is due on its own.
+    Chores { member: usize, life: u64 },
     /// An actor's turn comes, if it is still in that wait. Its process is that of a member, and
     /// stands still with it.
     Turn { member: usize, actor: usize, number: u64 },
@@ -87,6 +89,7 @@ impl Event {
             Self::Turn { .. } => 20,
             Self::Parked { .. } => 21,
             Self::Task { .. } => 22,
+            Self::Chores { .. } => 23,
         }
     }
 
@@ -105,6 +108,7 @@ impl Event {
             | Self::LoopCrash { member, life, .. }
             | Self::Parked { member, life, .. }
             | Self::Task { member, life, .. }
+            | Self::Chores { member, life }
             | Self::BulkEnd { member, life, .. } => Some((*member, Some(*life))),
             _ => None,
         }

@@ -58,6 +58,8 @@ pub enum Purpose {
     Resume = 23,
     /// How long calls that wait at a member take to wake up.
     Parked = 24,
+    /// When members do what they do on their own, and how much of it.
+    Chores = 25,
 }
 
 /// The number at `counter` of the stream for (`seed`, `purpose`, `entity`).
@@ -143,6 +145,11 @@ pub(crate) fn mix(value: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+/// The first number that SplitMix64 draws from a seed.
+pub(crate) fn split_mix(seed: u64) -> u64 {
+    mix(seed.wrapping_add(GOLDEN))
 }
 
 /// 2^64 divided by the golden ratio, odd.

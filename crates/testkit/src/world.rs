@@ -6,6 +6,7 @@ mod clients;
 mod consensus;
 mod faults;
 mod finish;
+mod housekeeping;
 mod manual;
 mod parked;
 mod process;
@@ -41,6 +42,8 @@ use self::actors::Players;
 use self::bulk::Transfer;
 use self::faults::{Lasting, kind_of_step};
 use self::finish::Recovery;
+pub(crate) use self::housekeeping::Chores;
+use self::housekeeping::LeaseTimes;
 use self::parked::Parked;
 
 /// A run in progress.
@@ -69,6 +72,7 @@ pub(crate) struct World<'a> {
     recovery: Option<Recovery>,
     players: Option<Players>,
     parked: Parked,
+    lease_times: LeaseTimes,
     finished: bool,
     pub(crate) counts: Counts,
     pub(crate) trace: Trace,
@@ -100,6 +104,7 @@ impl<'a> World<'a> {
             recovery: None,
             players: None,
             parked: Parked::default(),
+            lease_times: LeaseTimes::default(),
             finished: false,
             counts: Counts::default(),
             trace: Trace::new(lines_max),
@@ -202,7 +207,7 @@ impl<'a> World<'a> {
             self.trace.fold(hash_bytes(*from as u64, bytes));
         }
         match event {
-            Event::Wake { .. } | Event::Timer { .. } => {}
+            Event::Wake { .. } | Event::Timer { .. } | Event::Chores { .. } => {}
             _ => self.trace.line(self.now, || describe(event)),
         }
     }
@@ -268,6 +273,7 @@ impl<'a> World<'a> {
             Event::Progress => self.progress(),
             Event::Parked { member, ticket, .. } => self.try_parked(member, ticket),
             Event::Task { member, number, .. } => self.step_task(member, number),
+            Event::Chores { member, .. } => self.chores(member),
             Event::Turn { actor, number, .. } => self.turn(actor, number),
         }
     }

@@ -115,8 +115,9 @@ impl AppliedLog {
     }
 
     fn extend(&mut self, term: u64, hash: u64, entry: &CommittedEntry) {
+        let index = entry.position.index.get();
         for command in &entry.commands {
-            let outcome = self.model.apply(command.id, command.floor, &command.payload);
+            let outcome = self.model.apply(index, command.id, command.floor, &command.payload);
             if outcome.is_some() {
                 self.by_id.insert(command.id, self.commands.len());
             }

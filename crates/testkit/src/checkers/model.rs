@@ -4,12 +4,16 @@
 //! one map, a chain of hashes, and the rule that a command is applied once. It answers every
 //! request in full, so that answers are compared field by field.
 //!
-//! Compaction will forget versions and move [`COMPACT_REVISION`]; leases will be a map beside
-//! `versions`; watches will be checked against the versions in the order of their revisions.
+//! What no revision tells, as the leases, is kept with all that it was before: an answer must be
+//! true of some moment at which the store stood where the answer says.
 
+mod alarms;
+mod compact;
 mod compare;
 mod hash;
+mod leases;
 mod shape;
+mod standing;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +21,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use prost::Message;
 use quorate_kv_api::{
-    Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError, OpRequest,
-    OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader,
-    ResponseOp, TxnRequest, TxnResponse,
+    AlarmMember, Command, CommandKind, DeleteRangeRequest, DeleteRangeResponse, KeyValue, KvError,
+    OpRequest, OpResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp,
+    ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
 };
 use quorate_mvcc::{Response, StoreHash};
 use quorate_types::CommandId;
 
+use self::compact::check_revision;
 use self::hash::HashChain;
+use self::leases::Leases;
 pub(crate) use self::shape::{check_command, check_range, check_txn};
+use self::standing::Standing;
 use self::versions::Versions;
 
 /// The state that a log leads to, and every state on the way.
@@ -35,6 +42,11 @@ pub(crate) struct Model {
     revision: i64,
     versions: Versions,
     hashes: HashChain,
+    compacted: Standing<i64>,
+    leases: Leases,
+    alarms: Standing<Vec<AlarmMember>>,
+    /// Where the command under way stands in the log.
+    index: u64,
     /// How many changes the command under way made.
     changes: i64,
     sessions: BTreeMap<u64, Session>,
@@ -57,15 +69,16 @@ pub(crate) struct Outcome {
     pub(crate) changed: bool,
 }
 
-/// What was compacted last: nothing yet.
-const COMPACT_REVISION: i64 = -1;
-
 impl Model {
     pub(crate) fn new() -> Self {
         Self {
             revision: 1,
             versions: Versions::default(),
             hashes: HashChain::new(),
+            compacted: Standing::new(-1),
+            leases: Leases::new(),
+            alarms: Standing::new(Vec::new()),
+            index: 0,
             changes: 0,
             sessions: BTreeMap::new(),
         }
@@ -80,10 +93,18 @@ impl Model {
         self.versions.all(self.revision)
     }
 
-    /// Applies a command, unless it was applied before or its member said that it is over.
-    pub(crate) fn apply(&mut self, id: CommandId, floor: u64, payload: &Bytes) -> Option<Outcome> {
+    /// Applies a command of the log entry at `index`, unless it was applied before or its member
+    /// said that it is over.
+    pub(crate) fn apply(
+        &mut self,
+        index: u64,
+        id: CommandId,
+        floor: u64,
+        payload: &Bytes,
+    ) -> Option<Outcome> {
+        self.index = index;
         self.admit(id, floor).then(|| match Command::decode(payload.clone()) {
-            Ok(command) => self.execute(&command),
+            Ok(command) => self.execute(&command, id),
             Err(_) => Outcome { result: Err(KvError::MalformedCommand), changed: false },
         })
     }
@@ -107,22 +128,43 @@ impl Model {
     // Writing.
 
     /// Carries out a command: all of it at one revision, or nothing.
-    pub(crate) fn execute(&mut self, command: &Command) -> Outcome {
+    fn execute(&mut self, command: &Command, id: CommandId) -> Outcome {
         self.changes = 0;
         let result = match &command.kind {
             None => Err(KvError::MalformedCommand),
-            Some(CommandKind::Put(put)) => check_lease(put)
-                .and_then(|()| self.check_kept(put, false))
-                .map(|()| Response::Put(self.put(put))),
-            Some(CommandKind::DeleteRange(delete)) => {
-                Ok(Response::DeleteRange(self.delete_range(delete)))
-            }
-            Some(CommandKind::Txn(txn)) => self.txn(txn).map(Response::Txn),
-            Some(_) => Err(KvError::MalformedCommand),
+            Some(kind) => self.check_alarms(kind).and_then(|()| self.carry_out(kind, id)),
         };
         let changed = self.changes > 0;
         self.revision = self.present();
+        self.leases.note(self.revision, changed);
         Outcome { result, changed }
+    }
+
+    fn carry_out(&mut self, command: &CommandKind, id: CommandId) -> Result<Response, KvError> {
+        Ok(match command {
+            CommandKind::Put(put) => {
+                self.check_lease(put)?;
+                self.check_kept(put, false)?;
+                Response::Put(self.put(put))
+            }
+            CommandKind::DeleteRange(delete) => Response::DeleteRange(self.delete_range(delete)),
+            CommandKind::Txn(txn) => Response::Txn(self.txn(txn)?),
+            CommandKind::Compaction(request) => Response::Compaction(self.compact(request)?),
+            CommandKind::LeaseGrant(request) => {
+                Response::LeaseGrant(self.lease_grant(request, id)?)
+            }
+            CommandKind::LeaseRevoke(request) => {
+                Response::LeaseRevoke(self.lease_revoke(request.id)?)
+            }
+            CommandKind::LeaseKeepAlive(request) => {
+                Response::LeaseKeepAlive(self.lease_keep_alive(request.id))
+            }
+            CommandKind::LeaseExpire(request) => Response::Chore(self.lease_expire(request)),
+            CommandKind::LeaseCheckpoint(request) => {
+                Response::Chore(self.lease_checkpoint(request))
+            }
+            CommandKind::Alarm(request) => Response::Alarm(self.alarm(request)?),
+        })
     }
 
     /// The revision that the command under way sees.
@@ -178,7 +220,7 @@ impl Model {
 
     fn txn(&mut self, txn: &TxnRequest) -> Result<TxnResponse, KvError> {
         self.check_puts(txn, &mut Vec::new())?;
-        self.check_ranges(txn, self.revision)?;
+        self.check_ranges(txn, self.revision, self.compact_revision())?;
         let mut response = self.branch(txn);
         response.header = header(self.present());
         Ok(response)
@@ -226,7 +268,7 @@ impl Model {
                 Some(OpRequest::Put(put)) => {
                     let taken_away = from.iter().any(|start| put.key >= *start);
                     self.check_kept(put, taken_away)?;
-                    check_lease(put)?;
+                    self.check_lease(put)?;
                 }
                 Some(OpRequest::DeleteRange(delete)) if delete.range_end[..] == [0] => {
                     from.push(delete.key.clone());
@@ -239,32 +281,38 @@ impl Model {
     }
 
     /// Checks the revisions of the ranges on the branches taken.
-    fn check_ranges(&self, txn: &TxnRequest, head: i64) -> Result<(), KvError> {
+    fn check_ranges(&self, txn: &TxnRequest, head: i64, compacted: i64) -> Result<(), KvError> {
         for op in self.taken(txn, head).1 {
             match &op.request {
-                Some(OpRequest::Range(range)) => check_revision(range.revision, head)?,
-                Some(OpRequest::Txn(nested)) => self.check_ranges(nested, head)?,
+                Some(OpRequest::Range(range)) => check_revision(range.revision, head, compacted)?,
+                Some(OpRequest::Txn(nested)) => self.check_ranges(nested, head, compacted)?,
                 Some(OpRequest::Put(_) | OpRequest::DeleteRange(_)) | None => {}
             }
         }
         Ok(())
     }
 
-    // Reading, from a store that stands at `head`, which must exist.
+    // Reading, from a store that stands at `head`, which must exist, and was compacted so far.
 
     /// What a range finds.
     pub(crate) fn range(
         &self,
         request: &RangeRequest,
         head: i64,
+        compacted: i64,
     ) -> Result<RangeResponse, KvError> {
-        check_revision(request.revision.max(0), head)?;
+        check_revision(request.revision.max(0), head, compacted)?;
         Ok(self.versions.select(request, head))
     }
 
     /// What a transaction finds that holds nothing but ranges.
-    pub(crate) fn read_txn(&self, txn: &TxnRequest, head: i64) -> Result<TxnResponse, KvError> {
-        self.check_ranges(txn, head)?;
+    pub(crate) fn read_txn(
+        &self,
+        txn: &TxnRequest,
+        head: i64,
+        compacted: i64,
+    ) -> Result<TxnResponse, KvError> {
+        self.check_ranges(txn, head, compacted)?;
         let (succeeded, ops) = self.taken(txn, head);
         let responses = ops
             .iter()
@@ -278,33 +326,28 @@ impl Model {
         Ok(TxnResponse { header: header(head), succeeded, responses })
     }
 
-    /// The hash over the history up to a revision.
-    pub(crate) fn hash(&self, requested: i64, head: i64) -> Result<StoreHash, KvError> {
-        check_revision(requested, head)?;
+    /// The hash over the history up to a revision. Of what was compacted counts what was still in
+    /// force at that revision, or, if no key was there then, at the compact revision.
+    pub(crate) fn hash(
+        &self,
+        requested: i64,
+        head: i64,
+        compact_revision: i64,
+    ) -> Result<StoreHash, KvError> {
         let revision = if requested == 0 { head } else { requested };
-        let hash = self.hashes.at(revision);
-        Ok(StoreHash { hash, revision, compact_revision: COMPACT_REVISION })
-    }
-}
-
-/// Refuses a revision other than 0 that a store at `head` does not have.
-fn check_revision(requested: i64, head: i64) -> Result<(), KvError> {
-    let compact_revision = COMPACT_REVISION;
-    match requested {
-        0 => Ok(()),
-        _ if requested > head => Err(KvError::FutureRevision { requested, current: head }),
-        _ if requested < compact_revision => {
-            Err(KvError::Compacted { requested, compact_revision })
+        if revision < compact_revision {
+            return Err(KvError::Compacted { requested, compact_revision });
         }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses every lease but none, because there are no leases yet.
-fn check_lease(put: &PutRequest) -> Result<(), KvError> {
-    match put.lease {
-        0 => Ok(()),
-        lease => Err(KvError::LeaseNotFound { lease }),
+        check_revision(requested, head, compact_revision)?;
+        let hash = match compact_revision {
+            -1 => self.hashes.at(revision),
+            _ => {
+                let is_empty = self.versions.all(revision).next().is_none();
+                let in_force_at = if is_empty { compact_revision } else { revision };
+                self.hashes.compacted_at(revision, compact_revision, in_force_at)
+            }
+        };
+        Ok(StoreHash { hash, revision, compact_revision })
     }
 }
 

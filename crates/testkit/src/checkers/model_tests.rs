@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quorate_kv_api::{Compare, CompareResult, Limits, TargetUnion};
 use quorate_mvcc::{Command as LogCommand, Entry, RequestError, Store};
-use quorate_types::{LogIndex, LogPosition, MemberId, Term};
+use quorate_types::{Instant, LogIndex, LogPosition, MemberId, Term};
 
 use super::*;
 use crate::checkers::history::Call;
@@ -12,6 +12,7 @@ use crate::effect::{Answer, Found, Seen};
 use crate::machine::new_engine;
 use crate::plan::draw::Mix;
 use crate::rng::{Purpose, Stream};
+use crate::state::{changes, logical_hash};
 
 fn id(incarnation: u64, sequence: u64) -> CommandId {
     CommandId { origin: MemberId::new(1), incarnation, sequence }
@@ -22,7 +23,7 @@ fn bytes(command: impl Into<Command>) -> Bytes {
 }
 
 fn put(model: &mut Model, sequence: u64, key: &'static str) -> Option<Outcome> {
-    model.apply(id(1, sequence), 1, &bytes(PutRequest::new(key, "v")))
+    model.apply(1, id(1, sequence), 1, &bytes(PutRequest::new(key, "v")))
 }
 
 fn put_at(revision: i64) -> Option<Outcome> {
@@ -36,7 +37,7 @@ fn each_change_makes_one_revision_and_no_change_makes_none() {
     let mut model = Model::new();
     assert_eq!(put(&mut model, 1, "a"), put_at(2));
     assert_eq!(put(&mut model, 2, "a"), put_at(3));
-    let outcome = model.apply(id(1, 3), 1, &bytes(DeleteRangeRequest::key("b")));
+    let outcome = model.apply(1, id(1, 3), 1, &bytes(DeleteRangeRequest::key("b")));
     let header = Some(ResponseHeader::at(3));
     let nothing = DeleteRangeResponse { header, deleted: 0, prev_kvs: vec![] };
     let expected = Outcome { result: Ok(Response::DeleteRange(nothing)), changed: false };
@@ -51,10 +52,10 @@ fn a_command_is_applied_once_and_not_after_its_end() {
     assert!(put(&mut model, 1, "a").is_some());
     assert!(put(&mut model, 1, "a").is_none());
     let late = bytes(PutRequest::new("a", "v"));
-    assert!(model.apply(id(1, 9), 5, &late).is_some());
-    assert!(model.apply(id(1, 4), 1, &late).is_none());
-    assert!(model.apply(id(2, 1), 1, &late).is_some());
-    assert!(model.apply(id(1, 10), 5, &late).is_none());
+    assert!(model.apply(1, id(1, 9), 5, &late).is_some());
+    assert!(model.apply(1, id(1, 4), 1, &late).is_none());
+    assert!(model.apply(1, id(2, 1), 1, &late).is_some());
+    assert!(model.apply(1, id(1, 10), 5, &late).is_none());
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn a_transaction_sees_the_state_before_and_then_its_own_writes() {
         success: vec![PutRequest::new("a", "w").into(), RangeRequest::key("a").into()],
         failure: vec![RangeRequest::key("a").into()],
     };
-    let mut taken = |sequence| match model.apply(id(1, sequence), 1, &bytes(txn.clone())) {
+    let mut taken = |sequence| match model.apply(1, id(1, sequence), 1, &bytes(txn.clone())) {
         Some(Outcome { result: Ok(Response::Txn(txn)), .. }) => txn,
         other => panic!("{other:?}"),
     };
@@ -114,9 +115,24 @@ impl Pair {
                 assert_eq!(told, check_range(range), "{range:?}");
                 self.refused[0] += u64::from(told.is_err());
                 if told.is_ok() {
-                    let found = self.store.reader().range(range).map(Found::Range);
-                    let expected = self.model.range(range, self.model.revision());
-                    self.read(call, found, expected.map(Found::Range));
+                    let reader = self.store.reader();
+                    let found = match read.is_part {
+                        true => reader.range_part(range),
+                        false => reader.range(range),
+                    };
+                    let found = found.map(Found::Range);
+                    let expected = self.model.range(
+                        range,
+                        self.model.revision(),
+                        self.model.compact_revision(),
+                    );
+                    let part = |mut found: RangeResponse| {
+                        if read.is_part {
+                            found.count = found.kvs.len() as i64;
+                        }
+                        Found::Range(found)
+                    };
+                    self.read(call, found, expected.map(part));
                 }
             }
             Call::ReadTxn(txn) => {
@@ -125,22 +141,63 @@ impl Pair {
                 self.refused[0] += u64::from(told.is_err());
                 if told.is_ok() {
                     let found = self.store.reader().txn(txn).map(Found::Txn);
-                    let expected = self.model.read_txn(txn, self.model.revision());
+                    let expected = self.model.read_txn(
+                        txn,
+                        self.model.revision(),
+                        self.model.compact_revision(),
+                    );
                     self.read(call, found, expected.map(Found::Txn));
                 }
             }
-            Call::LeaseTimeToLive(_)
-            | Call::Leases
-            | Call::Alarms
-            | Call::Watch(_)
-            | Call::WatchNow(_)
-            | Call::Swept(_) => {}
+            Call::LeaseTimeToLive(request) => {
+                let found = self.store.reader().time_to_live(request, Instant::ZERO);
+                let found = found.expect("the engine works");
+                let head = self.model.revision();
+                let known = self.model.leases_at(head).last().expect("there is one present");
+                let granted = known.iter().find(|(id, _)| *id == request.id).map(|(_, ttl)| *ttl);
+                let expected = (granted.unwrap_or(-1), granted.unwrap_or(0));
+                assert_eq!((found.ttl, found.granted_ttl), expected);
+                let keys =
+                    if request.keys { self.model.attached(request.id, head) } else { vec![] };
+                assert_eq!(found.keys, keys);
+            }
+            Call::Leases => {
+                let found = self.store.reader().leases(Instant::ZERO);
+                let mut ids: Vec<i64> = found.leases.iter().map(|lease| lease.id).collect();
+                ids.sort_unstable();
+                let known = self.model.leases_at(self.model.revision()).last();
+                let known = known.expect("there is one present");
+                assert!(known.iter().map(|(id, _)| *id).eq(ids));
+            }
+            Call::Alarms => assert_eq!(self.store.reader().alarms(), self.model.alarms()),
+            Call::Watch(_) | Call::WatchNow(_) | Call::Swept(_) => {}
             Call::Hash(revision) => {
                 let found = self.store.reader().hash(*revision).map(Found::Hash);
-                let expected = self.model.hash(*revision, self.model.revision());
+                let expected = self.model.hash(
+                    *revision,
+                    self.model.revision(),
+                    self.model.compact_revision(),
+                );
                 self.read(call, found, expected.map(Found::Hash));
             }
         }
+    }
+
+    /// A sweep to the end leaves what it must, and no hash depends on it.
+    fn check_sweep(&self) {
+        let hashes = |pair: &Self| {
+            let engine = &**pair.store.engine();
+            let revisions = -1..=pair.model.revision();
+            let told: Vec<_> =
+                revisions.map(|revision| pair.store.reader().hash(revision).ok()).collect();
+            (told, logical_hash(engine).expect("the engine works"))
+        };
+        let before = hashes(self);
+        let sweeper = self.store.sweeper();
+        while sweeper.step(2).expect("the engine works") {}
+        assert_eq!(hashes(self), before);
+        let left = changes(&**self.store.engine()).expect("the engine works");
+        assert_eq!(left, self.model.left_by_sweeps());
     }
 
     fn write(&mut self, payload: &Bytes) {
@@ -152,7 +209,7 @@ impl Pair {
         let entry = Entry { position, commands, membership: None };
         let mut outcomes = Vec::new();
         self.store.apply(&[entry], &mut outcomes).expect("the engine works");
-        let expected = self.model.apply(id, 1, payload).expect("it is new");
+        let expected = self.model.apply(self.index, id, 1, payload).expect("it is new");
         let result = outcomes.pop().expect("it is new").result;
         assert_eq!(result, expected.result, "{:?}", Command::decode(payload.clone()));
         assert_eq!(self.store.reader().revision(), self.model.revision());
@@ -195,6 +252,7 @@ fn the_store_answers_thousands_of_sequences_as_the_model_does() {
         let every = RangeRequest { range_end: "\0".into(), ..RangeRequest::key("\0") };
         let found = pair.store.reader().range(&every).expect("the engine works");
         assert!(found.kvs.iter().eq(pair.model.keys()), "seed {seed}");
+        pair.check_sweep();
         for (sum, count) in refused.iter_mut().zip(pair.refused) {
             *sum += count;
         }

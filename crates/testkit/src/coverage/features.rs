@@ -19,9 +19,33 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
                 names.add(true, "txn");
                 names.txn(&txn, 1);
             }
-            Ok(Some(_) | None) | Err(_) => {}
+            Ok(Some(CommandKind::Compaction(compaction))) => {
+                names.add(true, "compact");
+                names.add(compaction.physical, "compact.physical");
+            }
+            Ok(Some(CommandKind::LeaseGrant(grant))) => {
+                names.add(grant.id != 0, "lease.grant");
+                names.add(grant.id == 0, "lease.grant.unnamed");
+            }
+            Ok(Some(CommandKind::LeaseRevoke(_))) => names.add(true, "lease.revoke"),
+            Ok(Some(CommandKind::LeaseKeepAlive(_))) => names.add(true, "lease.keep_alive"),
+            Ok(Some(CommandKind::Alarm(alarm))) => names.add(
+                true,
+                match alarm.action {
+                    0 => "alarm.list",
+                    1 => "alarm.raise",
+                    _ => "alarm.clear",
+                },
+            ),
+            // What members propose on their own is no call of a client.
+            Ok(Some(CommandKind::LeaseExpire(_) | CommandKind::LeaseCheckpoint(_)) | None)
+            | Err(_) => {}
         },
-        Call::Range(read) => names.range(&read.range),
+        Call::Range(read) => {
+            names.add(read.at_least.is_some(), "range.at_least");
+            names.add(read.is_part, "range.part");
+            names.range(&read.range);
+        }
         Call::ReadTxn(txn) => {
             names.add(true, "txn.read_only");
             names.add(txn.is_serializable(), "txn.read_only.local");
@@ -29,12 +53,14 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
         }
         Call::Hash(0) => names.add(true, "hash.now"),
         Call::Hash(_) => names.add(true, "hash.then"),
-        Call::LeaseTimeToLive(_)
-        | Call::Leases
-        | Call::Alarms
-        | Call::Watch(_)
-        | Call::WatchNow(_)
-        | Call::Swept(_) => {}
+        Call::LeaseTimeToLive(request) => {
+            names.add(true, "lease.time_to_live");
+            names.add(request.keys, "lease.time_to_live.keys");
+        }
+        Call::Leases => names.add(true, "lease.list"),
+        Call::Alarms => names.add(true, "alarms"),
+        Call::Swept(_) => names.add(true, "compact.swept"),
+        Call::Watch(_) | Call::WatchNow(_) => {}
     }
     names.0
 }
@@ -170,6 +196,13 @@ pub(crate) fn refusal_name(cause: &KvError) -> &'static str {
         KvError::LeaseNotFound { .. } => "refused.lease_not_found",
         KvError::Compacted { .. } => "refused.compacted",
         KvError::FutureRevision { .. } => "refused.future_revision",
+        KvError::LeaseExists { .. } => "refused.lease_exists",
+        KvError::LeaseTtlTooLarge { .. } => "refused.lease_ttl_too_large",
+        KvError::KeyTooLarge { .. } => "refused.key_too_large",
+        KvError::ValueTooLarge { .. } => "refused.value_too_large",
+        KvError::NoSpace => "refused.no_space",
+        KvError::Corrupt => "refused.corrupt",
+        KvError::InvalidAlarm => "refused.invalid_alarm",
         KvError::MalformedCommand => "refused.malformed_command",
         KvError::NotReadOnly => "refused.not_read_only",
         _ => "refused.otherwise",

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use prost::Message;
+use quorate::seam::Read;
 use quorate_kv_api::{
-    Command, Compare, DeleteRangeRequest, OpRequest, PutRequest, RangeRequest, RequestOp,
-    TargetUnion, TxnRequest,
+    AlarmRequest, Command, CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest,
+    LeaseKeepAliveRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, OpRequest, PutRequest,
+    RangeRequest, RequestOp, TargetUnion, TxnRequest,
 };
 
 use super::request;
@@ -19,12 +21,31 @@ impl Request {
         match self {
             Self::Put(put) => write(context.put(put)),
             Self::Delete(delete) => write(context.delete(delete)),
-            Self::Range(range) => Call::Range(context.range(range).into()),
+            Self::Range(range) => Call::Range(context.read(range)),
             Self::Txn(txn) => {
                 let txn = context.txn(txn);
                 if txn.is_read_only() { Call::ReadTxn(txn) } else { write(txn) }
             }
             Self::Hash(revision) => Call::Hash(context.revision(*revision)),
+            Self::Compact(request::Compact { revision, physical }) => {
+                let (revision, physical) = (context.revision(*revision), *physical);
+                write(CompactionRequest { revision, physical })
+            }
+            Self::Swept(revision) => Call::Swept(context.revision(*revision)),
+            // As the client of a member, which raises what is too short.
+            Self::LeaseGrant(request::LeaseGrant { id, ttl }) => {
+                write(LeaseGrantRequest { id: *id, ttl: (*ttl).max(1) })
+            }
+            Self::LeaseRevoke(lease) => write(LeaseRevokeRequest { id: lease.id }),
+            Self::LeaseKeepAlive(lease) => write(LeaseKeepAliveRequest { id: lease.id }),
+            Self::LeaseTimeToLive(request::LeaseTimeToLive { id, keys }) => {
+                Call::LeaseTimeToLive(LeaseTimeToLiveRequest { id: *id, keys: *keys })
+            }
+            Self::Leases => Call::Leases,
+            Self::Alarm(request::Alarm { action, member, alarm }) => {
+                write(AlarmRequest { action: *action, member_id: *member, alarm: *alarm })
+            }
+            Self::Alarms => Call::Alarms,
         }
     }
 }
@@ -65,6 +86,11 @@ impl Context<'_> {
         DeleteRangeRequest { key: span.key.into(), range_end: span.end.into(), prev_kv }
     }
 
+    fn read(self, range: &request::Range) -> Read {
+        let at_least = range.at_least.map(|revision| self.revision(revision));
+        Read { range: self.range(range), at_least, is_part: range.part }
+    }
+
     fn range(self, range: &request::Range) -> RangeRequest {
         let request::Span { key, end } = range.span.clone();
         RangeRequest {
@@ -74,7 +100,7 @@ impl Context<'_> {
             revision: self.revision(range.revision),
             sort_order: range.order,
             sort_target: range.target,
-            serializable: range.local,
+            serializable: range.local || range.at_least.is_some(),
             keys_only: range.keys_only,
             count_only: range.count_only,
             min_mod_revision: self.revision(range.min_mod_revision),

@@ -1,6 +1,9 @@
 //! Drawing requests: mostly simple ones, now and then with options, seldom such that are refused.
 
-use super::request::{Compare, Delete, Given, Op, Put, Range, Request, Revision, Span, Txn, Value};
+use super::request::{
+    Alarm, Compact, Compare, Delete, Given, Lease, LeaseGrant, LeaseTimeToLive, Op, Put, Range,
+    Request, Revision, Span, Txn, Value,
+};
 use crate::rng::{MILLION, Stream};
 
 /// What the clients of one run do.
@@ -10,12 +13,24 @@ pub(crate) struct Mix {
     keys: u64,
     /// How many operations in ten write.
     writes: u64,
+    /// How many in a hundred are about leases.
+    leases: u64,
+    /// How many in a thousand compact.
+    compactions: u64,
+    /// How many in a thousand are about alarms.
+    alarms: u64,
 }
 
 impl Mix {
     /// The mix of a run.
     pub(crate) fn draw(stream: &mut Stream) -> Self {
-        Self { keys: stream.between(1, 12), writes: stream.between(2, 8) }
+        Self {
+            keys: stream.between(1, 12),
+            writes: stream.between(2, 8),
+            leases: [0, 10, 40][stream.place(3)],
+            compactions: [0, 10, 50][stream.place(3)],
+            alarms: [0, 0, 0, 0, 0, 15][stream.place(6)],
+        }
     }
 
     /// One request.
@@ -23,14 +38,24 @@ impl Mix {
         if stream.chance(MILLION / 60) {
             return self.flawed(stream);
         }
-        if stream.below(10) >= self.writes { self.read(stream) } else { self.write(stream) }
+        if stream.below(100) < self.leases {
+            return self.lease(stream);
+        }
+        match stream.below(1_000) {
+            drawn if drawn < self.compactions => compaction(stream),
+            drawn if drawn < self.compactions + self.alarms => alarm(stream),
+            _ if stream.below(10) >= self.writes => self.read(stream),
+            _ => self.write(stream),
+        }
     }
 
     fn read(&self, stream: &mut Stream) -> Request {
         match stream.below(20) {
             0..10 => {
                 let range = Range::of(self.plain_span(stream));
-                Request::Range(Range { local: stream.chance(MILLION / 5), ..range })
+                let local = stream.chance(MILLION / 5);
+                let at_least = (local && stream.chance(MILLION / 3)).then(|| recent(stream));
+                Request::Range(Range { local, at_least, ..range })
             }
             10..16 => Request::Range(self.range(stream)),
             16..18 => Request::Txn(self.read_txn(stream)),
@@ -46,6 +71,28 @@ impl Mix {
             11..13 => Request::Delete(self.delete(stream)),
             13..18 => Request::Txn(self.compare_and_set(stream)),
             _ => Request::Txn(self.txn(stream, TXN_DEPTH)),
+        }
+    }
+
+    // Leases.
+
+    fn lease(&self, stream: &mut Stream) -> Request {
+        let id = lease_id(stream);
+        match stream.below(20) {
+            0..5 => {
+                let id = if stream.chance(MILLION / 8) { 0 } else { id };
+                let ttl_max = if stream.chance(MILLION / 4) { LEASE_TTL_MAX } else { 2 };
+                let ttl = stream.between(0, ttl_max) as i64;
+                Request::LeaseGrant(LeaseGrant { id, ttl })
+            }
+            5..8 => Request::LeaseKeepAlive(Lease { id }),
+            8..10 => Request::LeaseRevoke(Lease { id }),
+            10..12 => {
+                let keys = stream.chance(MILLION / 2);
+                Request::LeaseTimeToLive(LeaseTimeToLive { id, keys })
+            }
+            12 => Request::Leases,
+            _ => Request::Put(Put { lease: id, ..Put::unique(self.key(stream), 0) }),
         }
     }
 
@@ -88,7 +135,8 @@ impl Mix {
             _ => Value::Unique { padding: padding(stream) },
         };
         let ignore_lease = stream.chance(MILLION / 5);
-        let lease = if !ignore_lease && stream.chance(MILLION / 20) { 7 } else { 0 };
+        let leased = if self.leases > 0 { MILLION / 3 } else { MILLION / 20 };
+        let lease = if !ignore_lease && stream.chance(leased) { lease_id(stream) } else { 0 };
         let prev_kv = stream.chance(MILLION / 2);
         Put { key: self.key(stream), value, lease, prev_kv, ignore_value, ignore_lease }
     }
@@ -149,7 +197,7 @@ impl Mix {
             4 => (MOD, Given::ModRevision(bound(stream))),
             5..7 => (MOD, Given::SeenModRevision),
             7..9 => (VALUE, Given::Value(short_text(stream))),
-            9 => (LEASE, Given::Lease(stream.below(2) as i64)),
+            9 => (LEASE, Given::Lease(stream.below(LEASES + 1) as i64)),
             10 => (stream.below(5) as i32, Given::Nothing),
             // It does not fit, or is no target at all.
             _ => (stream.below(6) as i32, Given::Version(1)),
@@ -188,6 +236,9 @@ impl Mix {
         for (field, _) in fields.into_iter().zip(bounds).filter(|(_, wanted)| *wanted) {
             *field = bound(stream);
         }
+        // Parts of a stream are in the order of the keys and without filters, and have a limit.
+        let is_plain = !sorted && bounds == [false; 4] && !range.count_only;
+        range.part = is_plain && range.limit > 0 && stream.chance(MILLION / 2);
         range
     }
 
@@ -208,7 +259,7 @@ impl Mix {
     fn flawed(&self, stream: &mut Stream) -> Request {
         let key = self.key(stream);
         let plain = Op::Range(Range::of(Span::key(key.clone())));
-        let flaws = 12;
+        let flaws = 18;
         let op = match stream.below(flaws) {
             0 => Op::Put(Put::unique("", 0)),
             1 => Op::Delete(Delete { span: Span::from(""), prev_kv: false }),
@@ -218,6 +269,12 @@ impl Mix {
             5 => Op::Put(Put { ignore_value: true, ..Put::unique(key, 0) }),
             6 => Op::Put(Put { ignore_lease: true, lease: 7, ..Put::unique(key, 0) }),
             7 => Op::Put(Put::unique(key, TOO_LARGE)),
+            12 => Op::Put(Put::unique(key, JUST_TOO_LARGE)),
+            13 => Op::Put(Put::unique("k".repeat(KEY_TOO_LARGE), 0)),
+            14 => return Request::LeaseGrant(LeaseGrant { id: 9, ttl: TTL_TOO_LARGE }),
+            15 => return Request::Alarm(Alarm { action: 9, ..Alarm::default() }),
+            16 => return Request::Alarms,
+            17 => return Request::Alarm(Alarm::default()),
             8 => Op::Txn(Txn { success: vec![Op::Empty], ..Txn::default() }),
             9 => Op::Txn(Txn { failure: vec![plain; TOO_MANY], ..Txn::default() }),
             10 => {
@@ -238,6 +295,54 @@ impl Mix {
             Op::Txn(txn) => Request::Txn(txn),
             Op::Empty => Request::Txn(Txn { success: vec![Op::Empty], ..Txn::default() }),
         }
+    }
+}
+
+fn compaction(stream: &mut Stream) -> Request {
+    let revision = match stream.below(10) {
+        0..4 => Revision::Seen(0),
+        4..7 => Revision::Seen(-(stream.below(20) as i64)),
+        7 => Revision::Seen(-(stream.below(300) as i64)),
+        8 => Revision::At(stream.below(4) as i64 - 1),
+        _ => Revision::Seen(stream.between(1, 3) as i64),
+    };
+    if stream.chance(MILLION / 5) {
+        return Request::Swept(revision);
+    }
+    Request::Compact(Compact { revision, physical: stream.chance(MILLION / 4) })
+}
+
+/// Mostly raises one, which [`clears`] takes back.
+fn alarm(stream: &mut Stream) -> Request {
+    let (member, alarm) = (stream.between(1, 3), stream.between(1, 2) as i32);
+    match stream.below(6) {
+        0 => Request::Alarms,
+        1 => Request::Alarm(Alarm { action: 0, member, alarm: stream.below(3) as i32 }),
+        2 => Request::Alarm(Alarm { action: CLEAR, member, alarm }),
+        _ => Request::Alarm(Alarm { action: RAISE, member, alarm }),
+    }
+}
+
+/// What clears the alarm that a request raises.
+pub(super) fn clears(request: &Request) -> Option<Alarm> {
+    match request {
+        Request::Alarm(alarm) if alarm.action == RAISE => {
+            Some(Alarm { action: CLEAR, ..alarm.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// One of a few leases, which may be there or not.
+fn lease_id(stream: &mut Stream) -> i64 {
+    stream.between(1, LEASES) as i64
+}
+
+/// A revision that a member has or has soon, mostly.
+fn recent(stream: &mut Stream) -> Revision {
+    match stream.below(8) {
+        0 => Revision::Seen(stream.between(1, 200) as i64),
+        _ => Revision::Seen(stream.below(8) as i64 - 3),
     }
 }
 
@@ -283,10 +388,22 @@ const LEASE: i32 = 4;
 const EQUAL: i32 = 0;
 const LESS: i32 = 2;
 
+// Actions of alarms, by etcd's numbers.
+const RAISE: i32 = 1;
+const CLEAR: i32 = 2;
+
+/// How many leases have names that clients use, and how long drawn ones live, in seconds.
+const LEASES: u64 = 4;
+const LEASE_TTL_MAX: u64 = 5;
+
 /// How deep drawn transactions are nested at most.
 const TXN_DEPTH: u64 = 3;
 
 /// More bytes, operations and levels than are permitted to planned operations.
 const TOO_LARGE: usize = 8_192;
+const KEY_TOO_LARGE: usize = 1_025;
+const TTL_TOO_LARGE: i64 = 9_000_000_001;
+/// Bytes of a value that is not too large by itself.
+const JUST_TOO_LARGE: usize = 8_180;
 const TOO_MANY: usize = 41;
 const TOO_DEEP: usize = 33;

@@ -6,6 +6,7 @@ use quorate_types::Instant;
 
 use super::classes::{FaultClass, Faults, Level};
 use super::faults::fault_timeline;
+use super::housekeeping::Housekeeping;
 use super::operations::operations;
 use super::validate::MEMBERS_MAX;
 use super::{ClockRate, DelayShape, Disk, Limits, Network, Plan, Work};
@@ -31,6 +32,7 @@ impl Plan {
             members,
             duration,
             limits: noise.limits(shape.chance(MILLION / 2)),
+            housekeeping: Housekeeping::draw(seed),
             network: noise.network(),
             disk: noise.disk(),
             work: noise.work(),

@@ -19,7 +19,24 @@ pub enum Request {
     Txn(Txn),
     /// Asks for the hash over the history up to a revision; 0 for now.
     Hash(Revision),
-    // Compactions, leases and watches come here once the API has them.
+    /// Forgets old revisions.
+    Compact(Compact),
+    /// Waits until the member has removed what compactions up to a revision made superfluous.
+    Swept(Revision),
+    /// Makes a lease.
+    LeaseGrant(LeaseGrant),
+    /// Ends a lease.
+    LeaseRevoke(Lease),
+    /// Renews a lease.
+    LeaseKeepAlive(Lease),
+    /// Asks how long a lease still lives.
+    LeaseTimeToLive(LeaseTimeToLive),
+    /// Lists the leases.
+    Leases,
+    /// Raises, clears or lists alarms through the log.
+    Alarm(Alarm),
+    /// Lists the alarms.
+    Alarms,
 }
 
 /// The keys meant.
@@ -42,7 +59,7 @@ pub struct Put {
     /// The value.
     #[serde(default, skip_serializing_if = "is_default")]
     pub value: Value,
-    /// The lease; none exists yet, so all but 0 are refused.
+    /// The lease; 0 for none, and refused if there is no such lease.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lease: i64,
     /// Whether the answer tells what the key held before.
@@ -101,6 +118,13 @@ pub struct Range {
     /// Whether the member asked may answer from what it has, be it stale.
     #[serde(default, skip_serializing_if = "is_default")]
     pub local: bool,
+    /// The revision that the member asked must have come to, to answer from what it has; none if
+    /// nothing is given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub at_least: Option<Revision>,
+    /// Whether keys beyond the limit are not even counted, as for a part of a stream.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub part: bool,
     /// Whether values are left out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keys_only: bool,
@@ -119,6 +143,62 @@ pub struct Range {
     /// Leaves out keys that were created after this; 0 for none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_create_revision: Revision,
+}
+
+/// Forgets old revisions.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Compact {
+    /// The oldest one that can be read from then on.
+    pub revision: Revision,
+    /// Whether the caller wants it removed, too; nothing for the members.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub physical: bool,
+}
+
+/// Makes a lease.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseGrant {
+    /// Its name; 0 lets the store choose one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub id: i64,
+    /// How many seconds it lives; less than one counts as one.
+    pub ttl: i64,
+}
+
+/// Names a lease.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Its name.
+    pub id: i64,
+}
+
+/// Asks how long a lease still lives.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseTimeToLive {
+    /// Its name.
+    pub id: i64,
+    /// Whether to tell its keys.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keys: bool,
+}
+
+/// Raises, clears or lists alarms.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Alarm {
+    /// The number of a [`quorate_kv_api::AlarmAction`]; others are refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub action: i32,
+    /// Whose alarm.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub member: u64,
+    /// The number of a [`quorate_kv_api::AlarmType`]; others are refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alarm: i32,
 }
 
 /// Compares, then carries out one of two branches.

@@ -15,6 +15,7 @@ impl Plan {
         within("members", self.members as u64, 1, MEMBERS_MAX as u64)?;
         time("duration", self.duration, Duration::from_millis(1))?;
         self.validate_limits()?;
+        self.validate_housekeeping()?;
         validate_network(&self.network)?;
         within("disk.torn_ppm", self.disk.torn_ppm, 0, MILLION)?;
         validate_work(&self.work)?;
@@ -61,6 +62,19 @@ impl Plan {
             within(field, count as u64, 1, u64::from(u32::MAX))?;
         }
         within("limits.flush_after_entries", limits.flush_after_entries, 1, u64::MAX)
+    }
+
+    fn validate_housekeeping(&self) -> Result<(), PlanError> {
+        let (housekeeping, zero) = (&self.housekeeping, Duration::ZERO);
+        let records = housekeeping.sweep_records_max as u64;
+        within("housekeeping.sweep_records_max", records, 1, u64::from(u32::MAX))?;
+        time("housekeeping.checkpoint_interval", housekeeping.checkpoint_interval, zero)?;
+        time("housekeeping.retry_interval", housekeeping.retry_interval, zero)?;
+        match housekeeping.retention {
+            Duration::ZERO => Ok(()),
+            // Shorter ones would compact many times a second.
+            retention => time("housekeeping.retention", retention, Duration::from_millis(100)),
+        }
     }
 
     fn validate_fault(&self, field: &str, fault: &Fault) -> Result<(), PlanError> {
@@ -245,6 +259,9 @@ mod tests {
         });
         check("limits.messages_in_flight_max", |plan| plan.limits.messages_in_flight_max = 0);
         check("limits.flush_after_entries", |plan| plan.limits.flush_after_entries = 0);
+        check("housekeeping.sweep_records_max", |plan| plan.housekeeping.sweep_records_max = 0);
+        let short = Duration::from_nanos(1);
+        check("housekeeping.retention", |plan| plan.housekeeping.retention = short);
         check("network.delay_max", |plan| plan.network.delay_max = Duration::ZERO);
         check("network.lost_ppm", |plan| plan.network.lost_ppm = MILLION + 1);
         check("disk.torn_ppm", |plan| plan.disk.torn_ppm = MILLION + 1);

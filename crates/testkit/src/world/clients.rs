@@ -38,7 +38,7 @@ impl World<'_> {
         self.call(place, call, Limits::default(), timeout)
     }
 
-    fn call(
+    pub(super) fn call(
         &mut self,
         place: usize,
         call: Call,

@@ -1,5 +1,6 @@
 //! The end of a run: faults end, first for a majority and then for all, and both must recover.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -195,6 +196,7 @@ impl World<'_> {
     fn ask_all(&mut self) -> Result<(), Violation> {
         let Some(mut recovery) = self.recovery.take() else { return Ok(()) };
         let wanted = recovery.wanted();
+        self.clear_alarms(&recovery.who)?;
         let Recovery { who, proofs, .. } = &mut recovery;
         for (place, proof) in who.iter().zip(proofs) {
             while proof.open.len() < CALLS_AT_ONCE && proof.done + proof.open.len() < wanted {
@@ -214,7 +216,13 @@ impl World<'_> {
         recovery.proofs.iter().all(|proof| proof.done >= recovery.wanted())
             && recovery.who.iter().all(|place| self.members[*place].last.applied == commit)
             && (!recovery.complete
-                || self.history.iter().rev().take(RECENT_CALLS).all(|call| call.ended.is_some()))
+                || (self.chores_left().is_none()
+                    && self
+                        .history
+                        .iter()
+                        .rev()
+                        .take(RECENT_CALLS)
+                        .all(|call| call.ended.is_some())))
     }
 
     /// Each part of a recovery has its time.
@@ -251,15 +259,20 @@ impl World<'_> {
         let Recovery { who, proofs, .. } = recovery;
         let commit = self.consensus.commit();
         let open = self.history.iter().filter(|call| call.ended.is_none()).count();
-        format!("{who:?}, commit {commit}, {open} calls open, {proofs:?}, members {members:#?}")
+        let left = self.chores_left();
+        format!(
+            "{who:?}, commit {commit}, {open} calls open, {left:?}, {proofs:?}, members {members:#?}"
+        )
     }
 
     /// Checks what can only be checked at the end.
     pub(super) fn check_end(&mut self) -> Result<(), Violation> {
+        let mut rows = BTreeMap::new();
         for place in 0..self.members.len() {
             let Some(running) = self.members[place].running.take() else { continue };
             self.count_core(&running);
             self.compare_state(place, &running.machine)?;
+            self.check_rows(place, &running.machine, &mut rows)?;
             let reader = running.machine.kv.store().reader();
             let found = reader.range(&every_key()).map_err(|error| {
                 Violation::new("state-readable", format!("member {}: {error}", place + 1))
@@ -272,7 +285,7 @@ impl World<'_> {
             let hash = reader.hash(0).map_err(|error| {
                 Violation::new("state-readable", format!("member {}: {error}", place + 1))
             })?;
-            let expected = model.hash(0, model.revision());
+            let expected = model.hash(0, model.revision(), model.compact_revision());
             Violation::unless(expected.as_ref() == Ok(&hash), "state-model", || {
                 format!("member {} ends with {hash:?}, expected {expected:?}", place + 1)
             })?;

@@ -10,6 +10,7 @@ use quorate_types::{Instant, MemberId};
 
 use super::World;
 use super::faults::{failed_operation, kind_of_failure};
+use super::housekeeping::Chores;
 use crate::checkers::consensus::LastSeen;
 use crate::checkers::flush::Flushes;
 use crate::checkers::invariants::{check_log_kept, check_vote_kept};
@@ -55,6 +56,7 @@ impl World<'_> {
                     self.queue.push(self.now + up, event);
                 }
                 if !self.reached(place, Step::Opened) {
+                    self.begin_chores(place);
                     self.schedule_wake(place);
                 }
                 Ok(())
@@ -79,6 +81,7 @@ impl World<'_> {
     fn open(&mut self, place: usize) -> Result<Running, String> {
         #[cfg(feature = "mutants")]
         crate::mutants::run_as(Some(place));
+        let housekeeping = self.housekeeping();
         let member = &mut self.members[place];
         let machine =
             Machine::open(&member.engine, place, self.sabotage).map_err(|e| explain(&*e.0))?;
@@ -104,6 +107,7 @@ impl World<'_> {
             flushes: Flushes::opened(applied.index.get()),
             flusher: machine.kv.flusher(),
             stager: machine.kv.stager(),
+            chores: Chores::new(machine.kv.store(), housekeeping),
             machine,
             inbox: Vec::new(),
             wake_scheduled: true,

@@ -253,6 +253,7 @@ impl World<'_> {
         let run: Vec<_> = committed.into_iter().zip(hashes).collect();
         let id = place as u64 + 1;
         self.applied.applied(id, &run, &answers)?;
+        self.note_applied();
         self.revisions.stands(id, position.index.get(), revision)?;
         if compare {
             self.compare_running(place)?;

@@ -10,9 +10,16 @@ use quorate_kv_api::{
 pub(crate) fn check_command(command: &Command, limits: &Limits) -> Result<(), KvError> {
     match &command.kind {
         None => return Err(KvError::MalformedCommand),
-        Some(CommandKind::Put(put)) => check_put(put)?,
+        Some(CommandKind::Put(put)) => check_put(put, limits)?,
         Some(CommandKind::DeleteRange(delete)) => check_key(&delete.key)?,
         Some(CommandKind::Txn(txn)) => check_txn(txn, limits)?,
+        Some(CommandKind::LeaseGrant(grant)) if grant.ttl > TTL_MAX => {
+            return Err(KvError::LeaseTtlTooLarge { ttl: grant.ttl, limit: TTL_MAX });
+        }
+        Some(CommandKind::Alarm(alarm)) => {
+            let known = (0..=2).contains(&alarm.action) && (0..=2).contains(&alarm.alarm);
+            known.then_some(()).ok_or(KvError::InvalidAlarm)?;
+        }
         Some(_) => {}
     }
     let size = command.encoded_len() as u64;
@@ -29,13 +36,13 @@ pub(crate) fn check_range(range: &RangeRequest) -> Result<(), KvError> {
 
 /// Refuses a transaction: first for its size, then for its keys, then for what it writes twice.
 pub(crate) fn check_txn(txn: &TxnRequest, limits: &Limits) -> Result<(), KvError> {
-    check_level(txn, limits.txn_ops_max, 1)?;
+    check_level(txn, limits, limits.txn_ops_max, 1)?;
     written(&txn.success)?;
     written(&txn.failure)?;
     Ok(())
 }
 
-fn check_level(txn: &TxnRequest, limit: u32, depth: u32) -> Result<(), KvError> {
+fn check_level(txn: &TxnRequest, limits: &Limits, limit: u32, depth: u32) -> Result<(), KvError> {
     if depth > Limits::TXN_DEPTH_MAX {
         return Err(KvError::TooDeep { limit: Limits::TXN_DEPTH_MAX });
     }
@@ -51,16 +58,24 @@ fn check_level(txn: &TxnRequest, limit: u32, depth: u32) -> Result<(), KvError> 
         match &op.request {
             None => return Err(KvError::KeyNotFound),
             Some(OpRequest::Range(range)) => check_range(range)?,
-            Some(OpRequest::Put(put)) => check_put(put)?,
+            Some(OpRequest::Put(put)) => check_put(put, limits)?,
             Some(OpRequest::DeleteRange(delete)) => check_key(&delete.key)?,
-            Some(OpRequest::Txn(nested)) => check_level(nested, left, depth + 1)?,
+            Some(OpRequest::Txn(nested)) => check_level(nested, limits, left, depth + 1)?,
         }
     }
     Ok(())
 }
 
-fn check_put(put: &PutRequest) -> Result<(), KvError> {
+fn check_put(put: &PutRequest, limits: &Limits) -> Result<(), KvError> {
     check_key(&put.key)?;
+    let (size, limit) = (put.key.len() as u64, limits.key_bytes_max);
+    if size > u64::from(limit) {
+        return Err(KvError::KeyTooLarge { size, limit });
+    }
+    let (size, limit) = (put.value.len() as u64, limits.value_bytes_max);
+    if size > u64::from(limit) {
+        return Err(KvError::ValueTooLarge { size, limit });
+    }
     if put.ignore_value && !put.value.is_empty() {
         return Err(KvError::ValueProvided);
     }
@@ -69,6 +84,9 @@ fn check_put(put: &PutRequest) -> Result<(), KvError> {
     }
     Ok(())
 }
+
+/// The longest time to live of a lease in seconds, as in etcd.
+const TTL_MAX: i64 = 9_000_000_000;
 
 fn check_key(key: &[u8]) -> Result<(), KvError> {
     if key.is_empty() { Err(KvError::EmptyKey) } else { Ok(()) }
