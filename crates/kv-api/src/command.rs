@@ -1,9 +1,9 @@
 //! What a log entry carries.
 
 use crate::{
-    AlarmRequest, CompactionRequest, DeleteRangeRequest, LeaseCheckpointRequest,
-    LeaseExpireRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, OpRequest,
-    PutRequest, RequestOp, TxnRequest,
+    AlarmRequest, CompactionRequest, DeleteRangeRequest, HashMarkRequest, HashReportRequest,
+    LeaseCheckpointRequest, LeaseExpireRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseRevokeRequest, OpRequest, PutRequest, RequestOp, TxnRequest,
 };
 
 /// One change proposed to the cluster: the payload that the state machine applies.
@@ -23,6 +23,8 @@ use crate::{
 /// | 11 | lease checkpoints |
 /// | 2000 | lease renewal; etcd's leader renews without the log |
 /// | 2001 | lease expiry; etcd has no kind of its own for it |
+/// | 2002 | mark for a comparison of hashes; not in etcd |
+/// | 2003 | hash of a member at a mark; not in etcd |
 ///
 /// A member that meets a number it does not know sees an empty command, which fails alike on every
 /// member of that version. So a new kind may only be proposed once every member knows it.
@@ -31,7 +33,7 @@ pub struct Command {
     /// The change; `None` is refused with [`KvError::MalformedCommand`].
     ///
     /// [`KvError::MalformedCommand`]: crate::KvError::MalformedCommand
-    #[prost(oneof = "CommandKind", tags = "4, 5, 6, 7, 8, 9, 10, 11, 2000, 2001")]
+    #[prost(oneof = "CommandKind", tags = "4, 5, 6, 7, 8, 9, 10, 11, 2000, 2001, 2002, 2003")]
     pub kind: Option<CommandKind>,
 }
 
@@ -68,6 +70,12 @@ pub enum CommandKind {
     /// Ends a lease whose time is over.
     #[prost(message, tag = "2001")]
     LeaseExpire(LeaseExpireRequest),
+    /// Begins a comparison of the members' hashes.
+    #[prost(message, tag = "2002")]
+    HashMark(HashMarkRequest),
+    /// Tells the hash of a member.
+    #[prost(message, tag = "2003")]
+    HashReport(HashReportRequest),
 }
 
 impl From<CommandKind> for Command {
@@ -98,6 +106,8 @@ from_request! {
     LeaseCheckpointRequest => LeaseCheckpoint,
     LeaseKeepAliveRequest => LeaseKeepAlive,
     LeaseExpireRequest => LeaseExpire,
+    HashMarkRequest => HashMark,
+    HashReportRequest => HashReport,
 }
 
 impl Command {

@@ -37,7 +37,7 @@ pub use lease::{
     LeaseTimeToLiveResponse,
 };
 pub use limits::Limits;
-pub use maintenance::{HashKvRequest, HashKvResponse};
+pub use maintenance::{HashKvRequest, HashKvResponse, HashMarkRequest, HashReportRequest};
 pub use range::{RangeRequest, RangeResponse, SortOrder, SortTarget};
 pub use span::{KeySpan, prefix_end};
 pub use txn::{

@@ -43,7 +43,9 @@ impl Command {
                 | CommandKind::LeaseRevoke(_)
                 | CommandKind::LeaseCheckpoint(_)
                 | CommandKind::LeaseKeepAlive(_)
-                | CommandKind::LeaseExpire(_),
+                | CommandKind::LeaseExpire(_)
+                | CommandKind::HashMark(_)
+                | CommandKind::HashReport(_),
             ) => {}
         }
         let size = self.encoded_len() as u64;

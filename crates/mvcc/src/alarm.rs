@@ -92,6 +92,12 @@ impl Alarms {
         Ok(())
     }
 
+    /// Raises the alarm that a member holds other content than most.
+    pub(crate) fn raise_corrupt(&mut self, member_id: u64) {
+        let alarm = AlarmMember { member_id, alarm: AlarmType::Corrupt.into() };
+        self.has_changed |= self.raised.insert(alarm);
+    }
+
     fn is_raised(&self, kind: AlarmType) -> bool {
         self.raised.iter().any(|alarm| alarm.alarm == kind as i32)
     }
@@ -109,7 +115,9 @@ fn changes_content(command: &CommandKind) -> bool {
         | CommandKind::LeaseExpire(_) => true,
         CommandKind::Alarm(_)
         | CommandKind::LeaseCheckpoint(_)
-        | CommandKind::LeaseKeepAlive(_) => false,
+        | CommandKind::LeaseKeepAlive(_)
+        | CommandKind::HashMark(_)
+        | CommandKind::HashReport(_) => false,
     }
 }
 

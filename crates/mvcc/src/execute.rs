@@ -9,8 +9,8 @@ use quorate_kv_api::{
 
 use quorate_types::{CommandId, mutant};
 
-use crate::alarm::Alarms;
 use crate::compaction::compact;
+use crate::health::Health;
 use crate::meta::Head;
 use crate::pending::Pending;
 use crate::read::{decode_live, range, visit_current};
@@ -26,12 +26,12 @@ use crate::{LIVE, RequestError, StoreError};
 pub(crate) fn execute(
     pending: &mut Pending<'_>,
     head: &mut Head,
-    alarms: &mut Alarms,
+    health: &mut Health,
     command: &Command,
     id: CommandId,
 ) -> Result<Response, RequestError> {
     if let Some(kind) = &command.kind {
-        alarms.check(kind)?;
+        health.alarms.check(kind)?;
     }
     let mut execution = Execution { pending, head, changes: 0 };
     let response = match &command.kind {
@@ -63,8 +63,18 @@ pub(crate) fn execute(
             Response::Compaction(CompactionResponse { header: execution.header() })
         }
         Some(CommandKind::Alarm(request)) => {
-            let alarms = alarms.apply(request)?;
+            let alarms = health.alarms.apply(request)?;
             Response::Alarm(AlarmResponse { header: execution.header(), alarms })
+        }
+        Some(CommandKind::HashMark(_)) => {
+            health.comparison.begin(execution.head);
+            Response::Chore(ResponseHeader::at(execution.revision()))
+        }
+        Some(CommandKind::HashReport(report)) => {
+            for member in health.comparison.add(report) {
+                health.alarms.raise_corrupt(member);
+            }
+            Response::Chore(ResponseHeader::at(execution.revision()))
         }
         None => return Err(KvError::MalformedCommand.into()),
     };

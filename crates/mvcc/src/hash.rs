@@ -32,68 +32,81 @@ pub struct StoreHash {
     pub compact_revision: i64,
 }
 
-pub(crate) fn hash(
-    source: &ViewSource,
-    head: &Head,
-    requested: i64,
-) -> Result<StoreHash, RequestError> {
-    let revision = if requested == 0 { head.revision } else { requested };
-    let compact_revision = head.compact_revision;
-    if revision < compact_revision {
-        return Err(KvError::Compacted { requested, compact_revision }.into());
-    }
-    if revision > head.revision {
-        return Err(KvError::FutureRevision { requested, current: head.revision }.into());
-    }
-    let compacted = Compacted::new(source, compact_revision, revision)?;
-    let mut hash = crc32c::crc32c(b"key");
-    // Negative revisions cover nothing.
-    let end = Revision::new(revision.max(0).saturating_add(1), 0).to_key();
-    let range = KeyRange { start: Bytes::new(), end: Some(Bytes::copy_from_slice(&end)) };
-    let mut value = Vec::new();
-    for row in source.0.scan(HISTORY, &range, Direction::Forward) {
-        let (key, record) = row.map_err(StoreError::from)?;
-        let corrupt = |detail| StoreError::corrupt(HISTORY, &key, detail);
-        let revision = Revision::from_key(&key).map_err(corrupt)?;
-        let record = HistoryRecord::decode(&record).map_err(corrupt)?;
-        if !compacted.counts(revision, &record)? {
-            continue;
+/// A hash being computed from one picture of the store, in steps.
+pub struct Hashing {
+    source: ViewSource,
+    revision: i64,
+    compact_revision: i64,
+    /// The main revision at which a change up to the compact revision must have been in force.
+    at: i64,
+    /// The first record of `history` not looked at yet.
+    next: Revision,
+    hash: u32,
+}
+
+impl Hashing {
+    pub(crate) fn new(
+        source: ViewSource,
+        head: &Head,
+        requested: i64,
+    ) -> Result<Self, RequestError> {
+        let revision = if requested == 0 { head.revision } else { requested };
+        let compact_revision = head.compact_revision;
+        // A negative revision covers nothing, whatever was compacted.
+        if revision >= 0 && revision < compact_revision {
+            return Err(KvError::Compacted { requested, compact_revision }.into());
         }
-        value.clear();
+        if revision > head.revision {
+            return Err(KvError::FutureRevision { requested, current: head.revision }.into());
+        }
+        let at = if is_empty_at(&source, revision)? { compact_revision } else { revision };
+        let hash = crc32c::crc32c(b"key");
+        Ok(Self { source, revision, compact_revision, at, next: Revision::default(), hash })
+    }
+
+    /// Looks at `records_max` records (one at least); the hash, if that was all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Storage`], [`StoreError::Corrupt`].
+    pub fn step(&mut self, records_max: usize) -> Result<Option<StoreHash>, StoreError> {
+        // Negative revisions cover nothing.
+        let end = Revision::new(self.revision.max(0).saturating_add(1), 0).to_key();
+        let range = KeyRange::new(self.next.to_key().to_vec(), end.to_vec());
+        let view = self.source.0.clone();
+        let mut value = Vec::new();
+        for (count, row) in view.scan(HISTORY, &range, Direction::Forward).enumerate() {
+            let (key, record) = row?;
+            let corrupt = |detail| StoreError::corrupt(HISTORY, &key, detail);
+            let revision = Revision::from_key(&key).map_err(corrupt)?;
+            if count == records_max.max(1) {
+                self.next = revision;
+                return Ok(None);
+            }
+            let record = HistoryRecord::decode(&record).map_err(corrupt)?;
+            if self.counts(revision, &record)? {
+                self.add(revision, record, &mut value);
+            }
+        }
+        let Self { hash, revision, compact_revision, .. } = *self;
+        Ok(Some(StoreHash { hash, revision, compact_revision }))
+    }
+
+    /// Adds a change; `value` is scratch space.
+    fn add(&mut self, revision: Revision, record: HistoryRecord, value: &mut Vec<u8>) {
         let is_tombstone = matches!(record.change, Change::Delete);
         if is_tombstone {
-            mutant!(M54, { continue });
+            mutant!(M54, { return });
         }
+        value.clear();
         // A vector grows as needed, so encoding cannot fail.
-        etcd_value(revision, record).encode_raw(&mut value);
-        hash = crc32c::crc32c_append(
-            hash,
-            &etcd_key(revision)[..ETCD_KEY_LEN + usize::from(is_tombstone)],
-        );
-        hash = crc32c::crc32c_append(hash, &value);
-    }
-    Ok(StoreHash { hash, revision, compact_revision })
-}
-
-/// Tells which of the changes up to the compact revision count. A sweep may have removed some of
-/// those that do not.
-struct Compacted<'a> {
-    source: &'a ViewSource,
-    compact_revision: i64,
-    /// The main revision at which a change must have been in force.
-    at: i64,
-}
-
-impl<'a> Compacted<'a> {
-    fn new(
-        source: &'a ViewSource,
-        compact_revision: i64,
-        revision: i64,
-    ) -> Result<Self, StoreError> {
-        let at = if is_empty_at(source, revision)? { compact_revision } else { revision };
-        Ok(Self { source, compact_revision, at })
+        etcd_value(revision, record).encode_raw(value);
+        let key = &etcd_key(revision)[..ETCD_KEY_LEN + usize::from(is_tombstone)];
+        self.hash = crc32c::crc32c_append(crc32c::crc32c_append(self.hash, key), value);
     }
 
+    /// Whether a change counts. Of those up to the compact revision a sweep may have removed some
+    /// that do not.
     fn counts(&self, revision: Revision, record: &HistoryRecord) -> Result<bool, StoreError> {
         if revision.main > self.compact_revision {
             return Ok(true);

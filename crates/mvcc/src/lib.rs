@@ -69,10 +69,12 @@
 mod alarm;
 mod codec;
 mod compaction;
+mod comparison;
 mod error;
 mod execute;
 mod hash;
 mod headers;
+mod health;
 mod lease;
 mod meta;
 mod pending;
@@ -90,8 +92,9 @@ mod watch;
 
 use quorate_storage::Table;
 
+pub use comparison::HashMark;
 pub use error::{RequestError, StoreError};
-pub use hash::StoreHash;
+pub use hash::{Hashing, StoreHash};
 pub use lease::{Lessor, LessorTiming};
 pub use reader::Reader;
 pub use snapshot::{SnapshotReader, StagedSnapshot};
@@ -109,7 +112,7 @@ pub use watch::{Milestone, Ticket, WatchBatch, WatchPosition, WatchQuery, Watchi
 /// | `sessions` | member id | which commands of a member were applied |
 /// | `leases` | lease id | every lease |
 /// | `lease_keys` | lease id, then user key | which keys are attached to a lease |
-/// | `meta` | name | format, revisions, applied position, membership, sweep, alarms |
+/// | `meta` | name | format, revisions, applied position, membership, sweep, alarms, comparison |
 pub const TABLES: &[Table] = &[LIVE, HISTORY, VERSIONS, SESSIONS, LEASES, LEASE_KEYS, META];
 
 pub(crate) const LIVE: Table = Table("live");

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::Mutex;
 use quorate_kv_api::{AlarmMember, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use quorate_storage::{Engine, View};
-use quorate_types::LogPosition;
+use quorate_types::{LogPosition, MemberId};
 
+use crate::comparison::{Comparison, HashMark};
+use crate::hash::Hashing;
+use crate::health::Health;
 use crate::lease::Lessor;
 use crate::meta::Head;
 use crate::read::{self, Found, decode_live};
 use crate::source::ViewSource;
 use crate::sweep::Sweeping;
 use crate::watch::Hub;
-use crate::{LIVE, META, RequestError, SnapshotReader, StoreError, StoreHash, hash, txn};
+use crate::{LIVE, META, RequestError, SnapshotReader, StoreError, StoreHash, txn};
 
 /// What the writer tells the readers.
 pub(crate) struct Shared {
@@ -28,6 +31,7 @@ pub(crate) struct Shared {
     /// The oldest revision that can be read; the engine may be ahead of it.
     compact_revision: AtomicI64,
     alarms: Mutex<Vec<AlarmMember>>,
+    comparison: Mutex<Comparison>,
     sweeping: Mutex<Sweeping>,
     /// All garbage of compactions up to this revision is gone.
     swept: AtomicI64,
@@ -46,6 +50,7 @@ impl Shared {
             lessor,
             compact_revision: AtomicI64::new(head.compact_revision),
             alarms: Mutex::default(),
+            comparison: Mutex::default(),
             sweeping: Mutex::default(),
             swept: AtomicI64::new(swept),
             hub: Arc::new(hub),
@@ -77,10 +82,6 @@ impl Shared {
         *self.applied.lock() = head.applied;
     }
 
-    pub(crate) fn publish_alarms(&self, alarms: Vec<AlarmMember>) {
-        *self.alarms.lock() = alarms;
-    }
-
     /// The newest compact revision that was published.
     pub(crate) fn compact_revision(&self) -> i64 {
         self.compact_revision.load(Ordering::SeqCst)
@@ -93,6 +94,11 @@ impl Shared {
 
     pub(crate) fn swept(&self) -> i64 {
         self.swept.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn publish_health(&self, health: &Health) {
+        *self.alarms.lock() = health.alarms.list();
+        *self.comparison.lock() = health.comparison.clone();
     }
 
     /// To be called when all garbage of compactions up to `revision` is gone; tells whoever waits
@@ -207,8 +213,27 @@ impl Reader {
     /// [`KvError::FutureRevision`]: quorate_kv_api::KvError::FutureRevision
     /// [`KvError::Compacted`]: quorate_kv_api::KvError::Compacted
     pub fn hash(&self, revision: i64) -> Result<StoreHash, RequestError> {
+        let mut hashing = self.hashing(revision)?;
+        loop {
+            if let Some(hash) = hashing.step(usize::MAX)? {
+                return Ok(hash);
+            }
+        }
+    }
+
+    /// The same in steps, for whoever must not be away for long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::hash`].
+    pub fn hashing(&self, revision: i64) -> Result<Hashing, RequestError> {
         let (source, head) = self.picture()?;
-        hash::hash(&source, &head, revision)
+        Hashing::new(source, &head, revision)
+    }
+
+    /// The mark at which `member` has to hash its store and has not done so, if there is one.
+    pub fn hash_mark(&self, member: MemberId) -> Option<HashMark> {
+        self.shared.comparison.lock().mark_for(member)
     }
 
     /// A picture of the present state, to be sent to another member or kept as a backup.

@@ -12,9 +12,9 @@ use quorate_kv_api::{
 use quorate_storage::{Direction, Engine, KeyRange, View, WriteBatch};
 use quorate_types::{ByteSize, CommandId, LogPosition, mutant};
 
-use crate::alarm::{ALARMS_KEY, Alarms};
 use crate::execute::execute;
 use crate::headers::{HEADERS_SIZE, Headers};
+use crate::health::Health;
 use crate::lease::{Leases, Lessor};
 use crate::meta::{self, HEAD_KEY, Head, MEMBERSHIP_KEY, SWEPT_KEY};
 use crate::pending::Pending;
@@ -88,7 +88,7 @@ pub struct Store {
     membership: Bytes,
     sessions: Sessions,
     leases: Leases,
-    alarms: Alarms,
+    health: Health,
     /// What the engine holds of the keys used last. A snapshot replaces the engine's content, so
     /// everything is forgotten then.
     headers: Headers,
@@ -115,14 +115,14 @@ impl Store {
         let derived = Derived::load(&*engine.view()?)?;
         let lessor = Lessor::new(&derived.leases);
         let shared = Shared::new(engine, &derived.head, derived.swept, lessor);
-        shared.publish_alarms(derived.alarms.list());
+        shared.publish_health(&derived.health);
         Ok(Self {
             shared: Arc::new(shared),
             head: derived.head,
             membership: derived.membership,
             sessions: derived.sessions,
             leases: derived.leases,
-            alarms: derived.alarms,
+            health: derived.health,
             headers: Headers::new(HEADERS_SIZE),
             failure: None,
         })
@@ -226,7 +226,7 @@ impl Store {
             advance(&mut head, entry.position);
             for command in &entry.commands {
                 if self.sessions.admit(command.id, command.floor) {
-                    let result = apply_command(&mut pending, &mut head, &mut self.alarms, command)?;
+                    let result = apply_command(&mut pending, &mut head, &mut self.health, command)?;
                     outcomes.push(Outcome { id: command.id, result });
                 }
             }
@@ -240,7 +240,7 @@ impl Store {
         pending.write(&mut batch)?;
         let leases = self.leases.write_touched(&mut batch);
         self.sessions.write_touched(&mut batch);
-        let have_alarms_changed = self.alarms.write_changed(&mut batch);
+        let has_health_changed = self.health.write_changed(&mut batch);
         if let Some(membership) = membership {
             batch.put(META, MEMBERSHIP_KEY, Bytes::copy_from_slice(membership));
             self.membership = membership.clone();
@@ -251,8 +251,8 @@ impl Store {
         self.engine().write(&batch)?;
         mutant!(M02, { self.engine().write(&head_alone(&head))? });
         self.shared.lessor().tell(&leases);
-        if have_alarms_changed {
-            self.shared.publish_alarms(self.alarms.list());
+        if has_health_changed {
+            self.shared.publish_health(&self.health);
         }
         self.shared.publish(&head);
         self.shared.hub().publish(&head, moments);
@@ -288,8 +288,8 @@ impl Store {
         let view = self.engine().view().map_err(|failure| self.stop(failure.into()))?;
         let derived = Derived::load(&*view).map_err(|failure| self.stop(failure))?;
         sweeping.restart();
-        self.shared.publish_alarms(derived.alarms.list());
-        self.alarms = derived.alarms;
+        self.shared.publish_health(&derived.health);
+        self.health = derived.health;
         self.head = derived.head;
         self.membership = derived.membership;
         mutant!(M64, self.sessions = derived.sessions, ());
@@ -332,7 +332,7 @@ struct Derived {
     membership: Bytes,
     sessions: Sessions,
     leases: Leases,
-    alarms: Alarms,
+    health: Health,
     swept: i64,
 }
 
@@ -349,7 +349,7 @@ impl Derived {
             membership,
             sessions,
             leases: Leases::load(rows)?,
-            alarms: Alarms::load(view.get(META, ALARMS_KEY)?)?,
+            health: Health::load(view)?,
             swept: meta::read_swept(view.get(META, SWEPT_KEY)?, &head)?,
         })
     }
@@ -398,14 +398,14 @@ fn advance(head: &mut Head, position: LogPosition) {
 fn apply_command(
     pending: &mut Pending<'_>,
     head: &mut Head,
-    alarms: &mut Alarms,
+    health: &mut Health,
     command: &Command,
 ) -> Result<Result<Response, KvError>, StoreError> {
     let Ok(decoded) = KvCommand::decode(command.payload.clone()) else {
         return Ok(Err(KvError::MalformedCommand));
     };
     let before = head.revision;
-    let result = match execute(pending, head, alarms, &decoded, command.id) {
+    let result = match execute(pending, head, health, &decoded, command.id) {
         Ok(response) => Ok(response),
         Err(RequestError::Refused(cause)) => Err(cause),
         Err(RequestError::Failed(cause)) => return Err(cause),

@@ -76,6 +76,11 @@ pub struct Config {
     /// How often a leader notes in the log how long leases of more than five minutes still live, so
     /// that they do not live longer because members restart. 1 s to 1 day. Default 5 minutes.
     pub lease_checkpoint_interval: Duration,
+    /// How often the members compare hashes of their content while this member leads; who differs
+    /// is put under the alarm [`AlarmType::Corrupt`](crate::AlarmType::Corrupt), which refuses
+    /// writes. Each comparison reads the whole history on every member, in small steps. 1 s to 10
+    /// years, or never. Default 1 day.
+    pub hash_check_interval: Option<Duration>,
 }
 
 /// Where a member keeps its data.
@@ -147,6 +152,7 @@ impl Config {
             auto_compaction: AutoCompaction::Off,
             space_quota: None,
             lease_checkpoint_interval: Duration::from_secs(300),
+            hash_check_interval: Some(Duration::from_secs(86_400)),
         }
     }
 
@@ -227,6 +233,9 @@ impl Config {
         within("limits.txn_ops_max", self.limits.txn_ops_max, 1, 65_536)?;
         let day = second * 86_400;
         within("lease_checkpoint_interval", self.lease_checkpoint_interval, second, day)?;
+        if let Some(interval) = self.hash_check_interval {
+            within("hash_check_interval", interval, second, day * 3_650)?;
+        }
         if let Some(quota) = self.space_quota {
             size("space_quota", quota, ByteSize::mib(1), ByteSize::new(u64::MAX))?;
         }
@@ -248,7 +257,7 @@ impl Config {
         Limits { lease_ttl_min, ..self.limits }
     }
 
-    pub(crate) fn housekeeping(&self) -> HousekeeperConfig {
+    pub(crate) fn housekeeping(&self, member: MemberId) -> HousekeeperConfig {
         HousekeeperConfig {
             leases: LessorTiming {
                 election_timeout: self.election_timeout,
@@ -257,6 +266,8 @@ impl Config {
             },
             auto_compaction: self.auto_compaction,
             sweep_records_max: SWEEP_RECORDS_MAX,
+            member,
+            hash_check_interval: self.hash_check_interval,
         }
     }
 

@@ -8,9 +8,10 @@ use quorate_kv_api::{Command, CompactionRequest};
 use quorate_mvcc::{Lessor, LessorTiming, Reader, Store, StoreError, Sweeper};
 use quorate_raft_node::MachineError;
 use quorate_raft_node::driver::{Leadership, StopCause};
-use quorate_types::Instant;
+use quorate_types::{Instant, MemberId};
 
 use crate::auto_compaction::{AutoCompaction, AutoCompactor};
+use crate::hash_check::Comparer;
 use crate::member::Member;
 
 /// What a member does on its own, as a function of the time: no thread, no clock. The member's
@@ -23,6 +24,7 @@ pub struct Housekeeper {
     compactor: AutoCompactor,
     /// When leases are looked at next.
     next_lease_tick: Instant,
+    comparer: Comparer,
 }
 
 /// Settings of a [`Housekeeper`].
@@ -34,6 +36,10 @@ pub struct HousekeeperConfig {
     pub auto_compaction: AutoCompaction,
     /// How many history records are looked at in one step of a sweep.
     pub sweep_records_max: usize,
+    /// The member.
+    pub member: MemberId,
+    /// How often a leader has the members compare their hashes; `None` for never.
+    pub hash_check_interval: Option<Duration>,
 }
 
 /// What a step of a [`Housekeeper`] leaves to be done.
@@ -57,6 +63,7 @@ impl Housekeeper {
             sweep_records_max: config.sweep_records_max,
             compactor: AutoCompactor::new(config.auto_compaction),
             next_lease_tick: Instant::ZERO,
+            comparer: Comparer::new(store.reader(), config.member, config.hash_check_interval),
         }
     }
 
@@ -77,7 +84,8 @@ impl Housekeeper {
         {
             commands.push(CompactionRequest { revision, physical: false }.into());
         }
-        let mut next = self.next_lease_tick.min(self.compactor.next());
+        let next_comparison = self.comparer.step(now, leadership.leads, &mut commands)?;
+        let mut next = self.next_lease_tick.min(self.compactor.next()).min(next_comparison);
         if self.sweeper.step(self.sweep_records_max)? {
             next = next.min(now + SWEEP_PAUSE);
         }

@@ -1,5 +1,6 @@
 //! Calls about leases, and the keeper that renews one in the background.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -16,7 +17,7 @@ use quorate_types::{Instant, mutant};
 use crate::client::Client;
 use crate::error::Error;
 use crate::pending::Pending;
-use crate::seam::{Promise, Request, Response, Seam, Task};
+use crate::seam::{Request, Response, Seam, Task, Wait};
 
 impl Client {
     /// Makes a lease that ends `ttl_seconds` after it was granted or renewed last, never earlier
@@ -127,17 +128,26 @@ struct Shared {
     /// In nanoseconds. The lease cannot have expired before: its time counts from when the last
     /// renewal that was answered was asked for, or later.
     alive_until: AtomicU64,
-    /// Kept when the lease is lost.
-    promises: Mutex<Vec<Promise>>,
+    /// Who is told when the lease is lost, by number.
+    waiting: Mutex<BTreeMap<u64, Waker>>,
+    numbers: AtomicU64,
 }
 
 impl Shared {
     fn lose(&self) {
         self.lost.store(true, Ordering::SeqCst);
-        let promises = std::mem::take(&mut *self.promises.lock());
-        for promise in promises {
-            promise.keep(Ok(Response::Done));
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.into_values().for_each(Waker::wake);
+    }
+
+    /// Whether the lease may be gone, whatever the background work knows: a process that stood
+    /// still may come here before that goes on.
+    fn is_lost_at(&self, now: Instant) -> bool {
+        let is_over = mutant!(M91, now >= self.alive_until(), false);
+        if is_over && !self.lost.load(Ordering::SeqCst) {
+            self.lose();
         }
+        self.lost.load(Ordering::SeqCst)
     }
 
     fn alive_until(&self) -> Instant {
@@ -160,23 +170,56 @@ impl LeaseKeeper {
     /// cluster may end the lease, so whoever asks here before acting is not late by more than the
     /// time between asking and acting.
     pub fn is_lost(&self) -> bool {
-        // A process that stood still may come here before its background work goes on.
-        let is_over = self.seam.now() >= self.shared.alive_until();
-        if mutant!(M91, is_over, false) && !self.shared.lost.load(Ordering::SeqCst) {
-            self.shared.lose();
-        }
-        self.shared.lost.load(Ordering::SeqCst)
+        self.shared.is_lost_at(self.seam.now())
     }
 
     /// Something to wait for that comes when the lease is lost; see [`Self::is_lost`].
     pub fn lost(&self) -> Pending<()> {
-        let (promise, pending) = self.seam.promise();
-        self.shared.promises.lock().push(promise);
-        if self.is_lost() {
-            // It may have been lost before the promise was there.
-            self.shared.lose();
-        }
-        pending.then(|_| Ok(()))
+        let (shared, seam) = (self.shared.clone(), self.seam.clone());
+        let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
+        Pending::waiting(Box::new(Loss { shared, seam, number }))
+    }
+}
+
+/// A wait for the loss of a lease. Nothing is left of it when it is dropped.
+struct Loss {
+    shared: Arc<Shared>,
+    seam: Arc<dyn Seam>,
+    number: u64,
+}
+
+impl Loss {
+    fn wait_until(&mut self, until: Option<Instant>) -> bool {
+        let seam = self.seam.clone();
+        seam.block_on(until, &mut |context| self.poll(context).map(|_| ()))
+    }
+}
+
+impl Wait<()> for Loss {
+    fn wait(mut self: Box<Self>) -> Result<(), Error> {
+        assert!(self.wait_until(None), "there is no time limit");
+        Ok(())
+    }
+
+    fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<(), Error>> {
+        let until = self.seam.now() + timeout;
+        self.wait_until(Some(until)).then_some(Ok(()))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let former = self.shared.waiting.lock().insert(self.number, context.waker().clone());
+        drop(former);
+        // Looked at last: whoever loses the lease notes that before it wakes.
+        let is_lost = self.shared.is_lost_at(self.seam.now());
+        if is_lost { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Loss {
+    fn drop(&mut self) {
+        // The waker goes after the lock: with it may go another wait of the same kind.
+        let waker = self.shared.waiting.lock().remove(&self.number);
+        drop(waker);
     }
 }
 
@@ -266,3 +309,24 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// After a failure the next renewal is tried.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Config, MemoryData, Node};
+
+    #[test]
+    fn nothing_is_left_of_who_does_not_wait_any_more() {
+        let node = Node::open(Config::in_memory(&MemoryData::new())).unwrap();
+        let keeper = node.lease_keeper(node.lease_grant(10).wait().unwrap().id, 10);
+        for _ in 0..10 {
+            assert!(keeper.lost().wait_timeout(Duration::from_millis(1)).is_none());
+        }
+        assert_eq!(keeper.shared.waiting.lock().len(), 0);
+        let lost = keeper.lost();
+        node.lease_revoke(keeper.lease()).wait().unwrap();
+        lost.wait().unwrap();
+        assert_eq!(keeper.lost().wait_timeout(Duration::ZERO).map(|lost| lost.is_ok()), Some(true));
+    }
+}

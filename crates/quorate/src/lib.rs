@@ -45,6 +45,7 @@ mod cluster;
 mod config;
 mod data;
 mod error;
+mod hash_check;
 mod housekeeping;
 mod identity;
 mod lease;

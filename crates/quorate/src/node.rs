@@ -70,7 +70,7 @@ impl Node {
         })?;
         let transport = open_transport(&config, &identity)?;
         let limits = config.effective_limits();
-        let housekeeper = Housekeeper::new(&store, config.housekeeping());
+        let housekeeper = Housekeeper::new(&store, config.housekeeping(identity.member_id()));
         let machine = KvMachine::new(store);
         let reader = machine.store().reader();
         let driver_config = DriverConfig {

@@ -9,20 +9,46 @@
 //!
 //! Who holds something here holds it by keys attached to the lease of a [`Session`]. A process that
 //! is paused or cut off cannot know that its lease has ended, so whoever acts on something outside
-//! of the store should pass on the [fencing token](MutexGuard::token), and whoever writes to the
-//! store should add [`MutexGuard::held`] to the transaction.
+//! of the store should pass on the [fencing token](Guard::token), and whoever writes to the
+//! store should add [`Guard::held`] to the transaction.
 //!
 //! | here | keys |
 //! |---|---|
-//! | [`Mutex`], [`Election`] | as etcd's clients: both can contend for the same |
+//! | [`Mutex`], [`Election`] | `NAME/LEASE`, as etcd's clients: both can contend for the same |
+//! | [`RwLock`] | `NAME/read/UNIQUE`, `NAME/write/UNIQUE` |
+//! | [`Semaphore`] | `NAME/PERMITS/UNIQUE` |
+//! | [`Barrier`] | `NAME`, as etcd's clients |
+//! | [`DoubleBarrier`] | `NAME/in/COUNT/UNIQUE`, `NAME/round` |
+//! | [`Queue`] | `NAME/item/REVISION-UNIQUE`, `NAME/taken`, `NAME/void/UNIQUE` |
+//! | [`PriorityQueue`] | `NAME/item/PRIORITY/REVISION-UNIQUE`, and as [`Queue`] |
+//!
+//! Apart from the first row, everything needs a name of its own, which is not the beginning of
+//! another name up to a slash.
 
+mod agreement;
+mod attempt;
+mod background;
+mod barrier;
+mod changes;
+mod double_barrier;
 mod election;
 mod error;
+mod guard;
+mod items;
 mod mutex;
 mod place;
+mod queue;
+mod rw_lock;
+mod semaphore;
 mod session;
 
+pub use barrier::Barrier;
+pub use double_barrier::{DoubleBarrier, Participation};
 pub use election::{Candidacy, Election, Observer};
 pub use error::RecipeError;
-pub use mutex::{Mutex, MutexGuard};
+pub use guard::Guard;
+pub use mutex::Mutex;
+pub use queue::{PriorityQueue, Queue};
+pub use rw_lock::RwLock;
+pub use semaphore::Semaphore;
 pub use session::Session;

@@ -144,7 +144,8 @@ pub type Scan<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes), StorageError>
 
 /// The state store: ordered tables, atomic batches, consistent views, explicit durability.
 ///
-/// What an engine holds when it is opened is durable. One thread writes; any number read. After the
+/// What an engine holds when it is opened is durable. Any number of threads read. Several may
+/// write if their batches touch different keys; each batch is one step. After the
 /// first failed write or flush every later write and flush must fail with the same cause, until the
 /// store is opened anew.
 pub trait Engine: Send + Sync {

@@ -53,9 +53,8 @@ impl Election {
     pub fn campaign(&self, session: &Session, value: impl Into<Bytes>) -> Pending<Candidacy> {
         let (election, session, value) = (self.clone(), session.clone(), value.into());
         Pending::steps(session.client().seam(), async move {
-            let key = session.key_under(&election.prefix());
-            let place = Place::take(&session, key, value).await?;
-            place.wait_turn(&election.prefix(), 1, |_| true).await?;
+            let place = Place::take_only(&session, &election.prefix(), value).await?;
+            place.wait_turn(&election.prefix(), 1).await?;
             Ok(Candidacy { election, place })
         })
     }
@@ -67,7 +66,7 @@ impl Election {
         value: impl Into<Bytes>,
         timeout: Duration,
     ) -> Pending<Option<Candidacy>> {
-        within(session, timeout, self.campaign(session, value))
+        within(session.client(), timeout, self.campaign(session, value))
     }
 
     /// The key of who leads now, with what it proclaims; `None` if nobody does.

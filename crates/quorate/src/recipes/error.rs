@@ -26,4 +26,18 @@ pub enum RecipeError {
         /// The election.
         name: String,
     },
+    /// Others use the same name with another number of permits or participants.
+    #[error("{name:?} is in use with another count than {count}")]
+    CountsDiffer {
+        /// The semaphore or barrier.
+        name: String,
+        /// The number that was given here.
+        count: u32,
+    },
+    /// A semaphore without permits or a barrier without participants would be waited for for ever.
+    #[error("{name:?} has a count of 0")]
+    ZeroCount {
+        /// The semaphore or barrier.
+        name: String,
+    },
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_kv_api::Compare;
 
+use super::guard::Guard;
 use super::place::{Place, within};
 use super::session::Session;
 use crate::error::Error;
@@ -41,29 +41,29 @@ impl Mutex {
     /// Waits for the lock as long as it takes.
     ///
     /// Fails with [`RecipeError::SessionLost`](super::RecipeError::SessionLost), with
-    /// [`RecipeError::AlreadyHeld`](super::RecipeError::AlreadyHeld) if the same session holds it or
-    /// waits for it, or as its requests do; it is not held then.
-    pub fn lock(&self) -> Pending<MutexGuard> {
+    /// [`RecipeError::AlreadyHeld`](super::RecipeError::AlreadyHeld) if the same session holds it
+    /// or waits for it, or as its requests do; it is not held then.
+    pub fn lock(&self) -> Pending<Guard> {
         let mutex = self.clone();
         Pending::steps(self.session.client().seam(), async move {
             let place = mutex.take_place().await?;
-            place.wait_turn(&mutex.prefix(), 1, |_| true).await?;
-            Ok(MutexGuard { place })
+            place.wait_turn(&mutex.prefix(), 1).await?;
+            Ok(Guard::new(place))
         })
     }
 
     /// Waits for the lock, at most so long; then `None`.
-    pub fn lock_timeout(&self, timeout: Duration) -> Pending<Option<MutexGuard>> {
-        within(&self.session, timeout, self.lock())
+    pub fn lock_timeout(&self, timeout: Duration) -> Pending<Option<Guard>> {
+        within(self.session.client(), timeout, self.lock())
     }
 
     /// Takes the lock if nobody holds it and nobody waits for it; else `None`.
-    pub fn try_lock(&self) -> Pending<Option<MutexGuard>> {
+    pub fn try_lock(&self) -> Pending<Option<Guard>> {
         let mutex = self.clone();
         Pending::steps(self.session.client().seam(), async move {
             let place = mutex.take_place().await?;
-            if place.is_first(&mutex.prefix()).await? {
-                return Ok(Some(MutexGuard { place }));
+            if place.is_served(&mutex.prefix(), 1).await? {
+                return Ok(Some(Guard::new(place)));
             }
             place.give_up().await?;
             Ok(None)
@@ -71,56 +71,10 @@ impl Mutex {
     }
 
     async fn take_place(&self) -> Result<Place, Error> {
-        let key = self.session.key_under(&self.prefix());
-        Place::take(&self.session, key, Bytes::new()).await
+        Place::take_only(&self.session, &self.prefix(), Bytes::new()).await
     }
 
     fn prefix(&self) -> String {
         format!("{}/", self.name)
-    }
-}
-
-/// A lock that is held. Dropping it releases the lock, without waiting for that.
-#[must_use = "the lock is released when this is dropped"]
-pub struct MutexGuard {
-    place: Place,
-}
-
-impl MutexGuard {
-    /// The fencing token: every later holder of the lock has a greater one. Who keeps the greatest
-    /// token seen can refuse a holder that has lost the lock and does not know it.
-    pub fn token(&self) -> i64 {
-        self.place.revision()
-    }
-
-    /// The key that stands for the lock.
-    pub fn key(&self) -> &str {
-        self.place.key()
-    }
-
-    /// A condition for a transaction: that the lock is still held.
-    pub fn held(&self) -> Compare {
-        self.place.held()
-    }
-
-    /// Whether the lock may be lost with its session; see [`Session::is_lost`].
-    pub fn is_lost(&self) -> bool {
-        self.place.session().is_lost()
-    }
-
-    /// Something to wait for that comes when the lock is lost with its session.
-    pub fn lost(&self) -> Pending<()> {
-        self.place.session().lost()
-    }
-
-    /// Releases the lock and waits until that is done.
-    pub fn unlock(self) -> Pending<()> {
-        self.place.give_up()
-    }
-}
-
-impl std::fmt::Debug for MutexGuard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MutexGuard({}, {})", self.key(), self.token())
     }
 }

@@ -34,6 +34,8 @@ struct Shared {
     keeper: LeaseKeeper,
     /// What the session holds or waits for, by key.
     held: Mutex<BTreeSet<String>>,
+    /// Keys that are being deleted; nobody knows when.
+    doubtful: Arc<Mutex<BTreeSet<String>>>,
     /// Whether the lease is to be revoked at the end.
     revokes: bool,
 }
@@ -57,7 +59,8 @@ impl Session {
     }
 
     fn of(client: Client, keeper: LeaseKeeper, revokes: bool) -> Self {
-        Self { shared: Arc::new(Shared { client, keeper, held: Mutex::default(), revokes }) }
+        let (held, doubtful) = (Mutex::default(), Arc::default());
+        Self { shared: Arc::new(Shared { client, keeper, held, doubtful, revokes }) }
     }
 
     /// The handle that the session uses.
@@ -92,6 +95,23 @@ impl Session {
         let lease = self.lease();
         let sign = if lease < 0 { "-" } else { "" };
         format!("{prefix}{sign}{:x}", lease.unsigned_abs())
+    }
+
+    /// The same key, or one with a number behind it: none that is being deleted, or a deletion that
+    /// comes late would take what the key stands for by then.
+    pub(super) fn free_key_under(&self, prefix: &str) -> String {
+        let first = self.key_under(prefix);
+        let doubtful = self.shared.doubtful.lock();
+        let others = (1..).map(|number: u64| format!("{first}-{number}"));
+        let mut keys = std::iter::once(first.clone()).chain(others);
+        keys.find(|key| !doubtful.contains(key)).expect("there are always more numbers")
+    }
+
+    /// Notes that a key is being deleted, until the note is dropped.
+    pub(super) fn doubt(&self, key: &str) -> Doubt {
+        let doubtful = self.shared.doubtful.clone();
+        doubtful.lock().insert(key.to_owned());
+        Doubt { doubtful, key: key.to_owned() }
     }
 
     /// # Errors
@@ -143,5 +163,17 @@ pub(super) struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.session.shared.held.lock().remove(&self.name);
+    }
+}
+
+/// A note that a key is being deleted. It does not keep the session.
+pub(super) struct Doubt {
+    doubtful: Arc<Mutex<BTreeSet<String>>>,
+    key: String,
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        self.doubtful.lock().remove(&self.key);
     }
 }
