@@ -7,6 +7,8 @@
 
 mod elections;
 mod locks;
+mod queues;
+mod reading;
 
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::plan::{FaultClass, Faults};
 
 pub use elections::elections;
 pub use locks::{locks, locks_without_fencing};
+pub use queues::queues;
+pub use reading::read_locks;
 
 /// Opens a session that lives for two to four seconds without a renewal.
 fn open_session(me: &Actor) -> Result<Session, Trouble> {

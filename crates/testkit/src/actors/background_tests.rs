@@ -18,8 +18,16 @@ fn fault(at_millis: u64, fault: Fault) -> TimedFault {
 
 /// Plays the bodies, one on each of the members in turn, with these faults and no others.
 fn play(faults: Vec<TimedFault>, bodies: &[fn(&Actor) -> Result<(), Trouble>]) {
+    play_for(Duration::from_secs(10), faults, bodies);
+}
+
+fn play_for(
+    duration: Duration,
+    faults: Vec<TimedFault>,
+    bodies: &[fn(&Actor) -> Result<(), Trouble>],
+) {
     for seed in 0..5 {
-        let plan = Plan { faults: faults.clone(), ..quiet_plan(seed) };
+        let plan = Plan { faults: faults.clone(), duration, ..quiet_plan(seed) };
         let actors = bodies.iter().map(|body| -> Body { std::sync::Arc::new(*body) }).collect();
         let script = Script { actors, ..Script::default() };
         let (first, history) = run_plan(&plan, &script);
@@ -167,13 +175,14 @@ fn names_are_given_once() {
 
 #[test]
 fn a_keeper_renews_as_long_as_it_is_there() {
-    play(
+    play_for(
+        Duration::from_secs(200),
         Vec::new(),
         &[|me| {
             let db = me.db();
             let lease = db.lease_grant(2).wait()?.id;
             let keeper = db.lease_keeper(lease, 2);
-            for _ in 0..36 {
+            for _ in 0..60 {
                 me.sleep(Duration::from_secs(3));
                 ensure!(!keeper.is_lost(), "lost without a fault");
                 let left = db.lease_time_to_live(lease, false).wait()?.ttl;

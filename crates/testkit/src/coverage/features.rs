@@ -38,7 +38,15 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
                 },
             ),
             // What members propose on their own is no call of a client.
-            Ok(Some(CommandKind::LeaseExpire(_) | CommandKind::LeaseCheckpoint(_)) | None)
+            Ok(
+                Some(
+                    CommandKind::LeaseExpire(_)
+                    | CommandKind::LeaseCheckpoint(_)
+                    | CommandKind::HashMark(_)
+                    | CommandKind::HashReport(_),
+                )
+                | None,
+            )
             | Err(_) => {}
         },
         Call::Range(read) => {

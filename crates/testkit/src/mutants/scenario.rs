@@ -15,6 +15,8 @@ pub enum Scenario {
     Locks,
     /// Actors that lead one after the other.
     Elections,
+    /// Actors that add to queues and take from them.
+    Queues,
 }
 
 /// A run that has not begun.
@@ -30,6 +32,7 @@ impl Scenario {
             Self::Plan => return Prepared { plan: Plan::from_seed(seed, options), sim: None },
             Self::Locks => recipes::locks(),
             Self::Elections => recipes::elections(),
+            Self::Queues => recipes::queues(),
         };
         Prepared { plan: sim.plan(seed), sim: Some(sim) }
     }

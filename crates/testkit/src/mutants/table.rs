@@ -1,7 +1,7 @@
 //! Where each bug comes from, how fast it must be found, and where it stands.
 
 use super::Class::{L, M, S};
-use super::Scenario::{Locks, Plan};
+use super::Scenario::{Locks, Plan, Queues};
 use super::{Class, Mutant, Row, Scenario};
 
 /// All bugs that can be built in, in the order of their names.
@@ -78,6 +78,9 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M81, L, "etcd #20418, its kin", "raft-node/src/core/reads.rs"),
     row(Mutant::M82, S, "Raft thesis, 10.2.1", "raft-node/src/core/ready.rs"),
     row(Mutant::M83, S, "", "mvcc/src/execute.rs"),
+    recipe(Mutant::M35, M, "", "quorate/src/recipes/place.rs", Locks),
+    recipe(Mutant::M88, M, "", "quorate/src/recipes/place.rs", Locks),
+    recipe(Mutant::M89, S, "", "quorate/src/recipes/items.rs", Queues),
     recipe(Mutant::M90, M, "", "quorate/src/lease.rs", Locks),
     recipe(Mutant::M91, M, "", "quorate/src/lease.rs", Locks),
 ];

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quorate::{AutoCompaction, HousekeeperConfig};
 use quorate_mvcc::LessorTiming;
+use quorate_types::MemberId;
 use serde::{Deserialize, Serialize};
 
 use super::json;
@@ -63,6 +64,9 @@ impl Housekeeping {
                 retention => AutoCompaction::Periodic(retention),
             },
             sweep_records_max: self.sweep_records_max,
+            // Members do not compare hashes here: the checkers compare whole states.
+            member: MemberId::new(1),
+            hash_check_interval: None,
         }
     }
 }
