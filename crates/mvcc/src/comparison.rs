@@ -64,8 +64,8 @@ impl Comparison {
     }
 
     /// Adds a report. Returns the members whose hash is another one than that of most of those that
-    /// hashed with the same compact revision; all of them, if no hash is more frequent than each
-    /// other one. A report of an earlier mark says nothing.
+    /// hashed with the same compact revision; 0, which is no member, as long as hashes differ and
+    /// none is more frequent than each other one. A report of an earlier mark says nothing.
     pub(crate) fn add(&mut self, report: &HashReportRequest) -> Vec<u64> {
         if self.mark.is_none_or(|mark| mark.index != report.mark)
             || self.reports.len() >= REPORTS_MAX
@@ -90,14 +90,13 @@ impl Comparison {
         }
         let most = counts.values().copied().max().unwrap_or(0);
         let mut leading = counts.iter().filter(|(_, count)| **count == most);
-        let trusted = match (leading.next(), leading.next()) {
-            (Some((hash, _)), None) => Some(*hash),
-            _ => None,
-        };
-        comparable()
-            .filter(|(_, report)| Some(report.hash) != trusted)
-            .map(|(member, _)| *member)
-            .collect()
+        match (leading.next(), leading.next()) {
+            (Some((trusted, _)), None) => comparable()
+                .filter(|(_, report)| report.hash != *trusted)
+                .map(|(member, _)| *member)
+                .collect(),
+            _ => vec![0],
+        }
     }
 
     /// Appends the record to `batch` if it has changed, and tells whether it has.
@@ -165,7 +164,7 @@ mod tests {
         assert_eq!(comparison.add(&report(1, -1, 7)), []);
         assert_eq!(comparison.mark_for(MemberId::new(1)), None);
         assert_eq!(comparison.add(&report(2, 3, 8)), [], "compacted in between");
-        assert_eq!(comparison.add(&report(3, -1, 8)), [1, 3], "nobody knows who is right");
+        assert_eq!(comparison.add(&report(3, -1, 8)), [0], "nobody knows who is right");
         assert_eq!(comparison.add(&report(4, -1, 7)), [3]);
         assert_eq!(comparison.add(&HashReportRequest { mark: 8, ..report(5, -1, 1) }), []);
     }

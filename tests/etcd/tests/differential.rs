@@ -45,8 +45,8 @@ fn compare(name: &str, subject: Subject<'_>, peer: &Binary, shares: Shares, sett
     }
 }
 
-/// Every etcd found. If that is less than `count`, the test is skipped or, where peers are required,
-/// fails.
+/// Every etcd found. If that is less than `count`, the test is skipped or, where peers are
+/// required, fails.
 fn peers(count: usize) -> Vec<Binary> {
     let found = binaries().unwrap_or_else(|cause| panic!("{cause}"));
     if found.len() < count {

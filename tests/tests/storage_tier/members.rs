@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use quorate::hub::Hub;
-use quorate::{ByteSize, Cluster, Config, Node, Range};
+use quorate::{ByteSize, Cluster, CompactionRequest, Config, Node, PutRequest, Range};
 use quorate_types::SplitMix64;
 use tempfile::TempDir;
 
@@ -18,6 +18,9 @@ struct Acknowledged {
     numbers: BTreeMap<usize, u64>,
     revision: i64,
     puts: usize,
+    /// How many compactions were acknowledged, and the revision of the last.
+    compactions: usize,
+    compact_revision: i64,
 }
 
 #[test]
@@ -44,13 +47,18 @@ fn members_that_are_killed_keep_every_acknowledged_put() {
     }
     let plan = [("FOLDER", folder.path().display().to_string()), ("WRITES", "no".to_owned())];
     read_report(&mut Child::start(NAME, &plan, None), &mut acknowledged);
-    println!("{KILLS} kills of three members, {} acknowledged puts", acknowledged.puts);
-    assert!(acknowledged.puts > KILLS * 10, "{} puts", acknowledged.puts);
+    let Acknowledged { puts, compactions, .. } = acknowledged;
+    println!("{KILLS} kills of three members, {puts} acknowledged puts, {compactions} compactions");
+    assert!(puts > KILLS * 10 && compactions >= KILLS, "{puts} puts, {compactions} compactions");
 }
 
 impl Acknowledged {
     /// Takes in one line of a writer: who, which number, which revision.
     fn note(&mut self, line: &str) {
+        if let Some(revision) = line.strip_prefix("compacted ") {
+            self.compactions += 1;
+            self.compact_revision = revision.parse().expect("a number");
+        }
         let Some(fields) = line.strip_prefix("put ") else { return };
         let fields: Vec<i64> =
             fields.split(' ').map(|field| field.parse().expect("numbers")).collect();
@@ -88,7 +96,14 @@ fn read_report(child: &mut Child, acknowledged: &mut Acknowledged) {
                 assert!(revision >= known, "revision {revision} after {known}");
                 acknowledged.revision = revision;
             }
-            ["hash", ..] => hashes.push(line),
+            ["hash", _, _, compact_revision] => {
+                let compact_revision: i64 = compact_revision.parse().expect("a number");
+                // -1 before the first.
+                let compact_revision = compact_revision.max(0);
+                let known = acknowledged.compact_revision;
+                assert!(compact_revision >= known, "compacted to {compact_revision}, told {known}");
+                hashes.push(line);
+            }
             ["ready"] => break,
             _ => {}
         }
@@ -132,6 +147,8 @@ fn live() {
                 let client = nodes[writer].client();
                 scope.spawn(move || write(&client, writer, first));
             }
+            let client = nodes[0].client();
+            scope.spawn(move || churn(&client));
         });
     }
     wait_for_the_end();
@@ -148,6 +165,32 @@ fn write(client: &quorate::Client, writer: usize, first: u64) {
         };
         say(&format!("put {writer} {number} {}", response.header.expect("sent").revision));
     }
+}
+
+/// Writes over a few keys, on a lease each time, deletes some, and compacts, so that a kill comes
+/// while what is superseded is being removed.
+fn churn(client: &quorate::Client) {
+    for round in 0.. {
+        let _unknown = churn_once(client, round).map(|revision| {
+            say(&format!("compacted {revision}"));
+        });
+    }
+}
+
+fn churn_once(client: &quorate::Client, round: u64) -> Result<i64, quorate::Error> {
+    let lease = client.lease_grant(600).wait()?.id;
+    let key = |number: u64| format!("churn/{:02}", number % CHURN_KEYS);
+    let mut revision = 0;
+    for number in 0..CHURN_PUTS {
+        let put = PutRequest::new(key(round + number), vec![b'c'; VALUE_SIZE]);
+        let response = client.put_with(PutRequest { lease, ..put }).wait()?;
+        revision = response.header.expect("sent").revision;
+    }
+    client.delete(key(round)).wait()?;
+    client.lease_revoke(lease).wait()?;
+    let physical = round.is_multiple_of(2);
+    client.compact_with(CompactionRequest { revision, physical }).wait()?;
+    Ok(revision)
 }
 
 /// Flushes and purges come as often as possible, elections soon.
@@ -169,4 +212,6 @@ const SEED: u64 = 0x3e3b;
 const PUTS_BEFORE_KILL_MAX: u64 = 300;
 const KILL_US_MAX: u64 = 3_000;
 const VALUE_SIZE: usize = 400;
+const CHURN_KEYS: u64 = 20;
+const CHURN_PUTS: u64 = 4;
 const CHILD_LIFE_MAX: Duration = Duration::from_secs(90);
