@@ -45,6 +45,11 @@ fn forgive<T>(session: &Session, result: Result<T, Error>) -> Result<Option<T>, 
     }
 }
 
+/// The same where nothing is given.
+fn forgive_failure(session: &Session, result: Result<(), Error>) -> Result<(), Trouble> {
+    forgive(session, result).map(|_| ())
+}
+
 /// A lease ends when its time is over by the clock of the leader, and holders count by their own:
 /// without clocks of different rates they agree.
 fn faults() -> Faults {

@@ -8,7 +8,7 @@ use futures_core::Stream as _;
 use quorate::recipes::{Candidacy, Election, Observer, Session};
 use quorate::{Client, Error, KeyValue, put};
 
-use super::{faults, forgive, open_session};
+use super::{faults, forgive, forgive_failure, open_session};
 use crate::actors::actor::{Actor, Trouble};
 use crate::sim::{Sim, millis, secs};
 use crate::{check, ensure};
@@ -34,7 +34,7 @@ fn stand(me: &Actor) -> Result<(), Trouble> {
             lead(me, &session, &leads)?;
             match me.random(0..3) {
                 0 => drop(leads),
-                _ => drop(forgive(&session, leads.resign().wait())?),
+                _ => forgive_failure(&session, leads.resign().wait())?,
             }
         }
     }
@@ -62,7 +62,7 @@ fn lead(me: &Actor, session: &Session, leads: &Candidacy) -> Result<(), Trouble>
                 ensure!(leads.is_lost(), "{leads:?} was lost in secret");
                 return Ok(());
             }
-            other => drop(forgive(session, other)?),
+            other => forgive_failure(session, other)?,
         }
         let txn =
             session.client().txn().when(leads.held()).then(put(WORK, me.number().to_string()));

@@ -3,7 +3,7 @@
 use quorate::recipes::{Mutex, Session};
 use quorate::{Client, Compare, Error, Range, RequestOp, TxnResponse, put};
 
-use super::{faults, forgive, open_session};
+use super::{faults, forgive, forgive_failure, open_session};
 use crate::actors::actor::{Actor, Trouble};
 use crate::actors::record::RunHistory;
 use crate::sim::{Sim, millis, secs};
@@ -52,7 +52,7 @@ fn contend(me: &Actor, write: Write) -> Result<(), Trouble> {
             forgive_trouble(done)?;
             match me.random(0..3) {
                 0 => drop(guard),
-                _ => drop(forgive(&session, guard.unlock().wait())?),
+                _ => forgive_failure(&session, guard.unlock().wait())?,
             }
             me.sleep(millis(me.random(0..100)));
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate::recipes::{RwLock, Session};
 use quorate::{Client, Compare, Error, put};
 
-use super::{faults, forgive, open_session};
+use super::{faults, forgive, forgive_failure, open_session};
 use crate::actors::actor::{Actor, Trouble};
 use crate::ensure;
 use crate::sim::{Sim, millis, secs};
@@ -36,7 +36,7 @@ fn read(me: &Actor) -> Result<(), Trouble> {
                 ensure!(fine, "{before:?} became {after:?} while token {} read", guard.token());
             }
             me.note("read", guard.token());
-            drop(forgive(&session, guard.unlock().wait())?);
+            forgive_failure(&session, guard.unlock().wait())?;
         }
     }
     Ok(())
@@ -59,7 +59,7 @@ fn write(me: &Actor) -> Result<(), Trouble> {
                 ensure!(written || session.is_lost(), "{guard:?} was lost in secret");
                 me.sleep(millis(me.random(0..200)));
             }
-            drop(forgive(&session, guard.unlock().wait())?);
+            forgive_failure(&session, guard.unlock().wait())?;
         }
     }
     Ok(())
