@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::cluster::{At, EngineKind, Shape};
 use crate::load::Style;
 use crate::options::Options;
+use quorate_benches::cluster::{At, EngineKind, Shape};
 
 /// What callers ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

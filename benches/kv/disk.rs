@@ -5,8 +5,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use crate::error::BenchError;
-use crate::load::{Latencies, latencies};
+use quorate_benches::error::BenchError;
+use quorate_benches::latency::{Latencies, latencies};
 
 /// How long one write and `fdatasync` takes.
 pub(crate) struct RawSync {

@@ -7,19 +7,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use quorate::{Client, Error, Pending};
 
-use crate::error::BenchError;
+use quorate_benches::error::BenchError;
+use quorate_benches::latency::{Latencies, latencies};
 use quorate_types::SplitMix64;
-
-/// Durations in nanoseconds.
-pub(crate) type Latencies = Histogram<u64>;
-
-/// No durations yet. Three digits are kept; an hour is the longest that is told apart.
-pub(crate) fn latencies() -> Latencies {
-    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are in order")
-}
 
 /// How callers wait for their answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

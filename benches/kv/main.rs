@@ -37,17 +37,15 @@
 //! machine was too busy for the default timeouts.
 
 mod case;
-mod cluster;
 mod disk;
-mod error;
 mod load;
 mod options;
-mod process;
-mod random;
 mod report;
 mod suite;
 
 use std::process::ExitCode;
+
+use quorate_benches::error;
 
 fn main() -> ExitCode {
     let ran = options::Options::parse(std::env::args().skip(1)).and_then(|options| {

@@ -1,11 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::cluster::EngineKind;
-use crate::error::BenchError;
+use quorate_benches::arguments::{number, seconds};
+use quorate_benches::cluster::EngineKind;
+use quorate_benches::error::BenchError;
 
 /// What to measure, and for how long.
 #[derive(Debug)]
@@ -88,18 +88,6 @@ impl Options {
     }
 }
 
-fn number<N: FromStr>(name: &str, text: &str) -> Result<N, BenchError> {
-    text.parse().map_err(|_| BenchError::usage(format!("{name} cannot be {text}")))
-}
-
-fn seconds(name: &str, text: &str) -> Result<Duration, BenchError> {
-    let seconds: f64 = number(name, text)?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|duration| *duration <= SECONDS_MAX)
-        .ok_or_else(|| BenchError::usage(format!("{name} cannot be {text}")))
-}
-
 fn members(name: &str, text: &str) -> Result<Vec<u32>, BenchError> {
     let counts: Vec<u32> = text.split(',').map(|n| number(name, n)).collect::<Result<_, _>>()?;
     if counts.iter().any(|count| !(1..=7).contains(count)) {
@@ -107,6 +95,3 @@ fn members(name: &str, text: &str) -> Result<Vec<u32>, BenchError> {
     }
     Ok(counts)
 }
-
-/// Nobody waits longer for one case.
-const SECONDS_MAX: Duration = Duration::from_secs(24 * 3600);

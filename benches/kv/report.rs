@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::case::Case;
 use crate::disk::RawSync;
-use crate::error::BenchError;
-use crate::load::Latencies;
 use crate::options::Options;
-use crate::process::FileSystem;
+use quorate_benches::error::BenchError;
+use quorate_benches::latency::{Latencies, micros};
+use quorate_benches::process::FileSystem;
 
 /// What one case gave.
 pub(crate) struct CaseResult {
@@ -179,12 +179,6 @@ impl Report {
         let Some((path, file)) = &mut self.json else { return Ok(()) };
         writeln!(file, "{value}").map_err(|error| BenchError::file(path, error))
     }
-}
-
-/// The 10th percentile, the median, the 99th percentile and the maximum in microseconds.
-fn micros(taken: &Latencies) -> [f64; 4] {
-    let [p10, p50, p99] = [0.1, 0.5, 0.99].map(|quantile| taken.value_at_quantile(quantile));
-    [p10, p50, p99, taken.max()].map(|nanos| nanos as f64 / 1e3)
 }
 
 /// The median put of a single caller takes at most this many raw syncs.

@@ -1,22 +1,22 @@
 //! Runs the cases one after the other.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use quorate::{Client, Range};
-use tempfile::TempDir;
 
 use crate::case::{Case, RequestKind, cases};
-use crate::cluster::{At, Members, Shape};
 use crate::disk::RawSync;
-use crate::error::BenchError;
 use crate::load::{Load, Outcome, run as run_load};
 use crate::options::Options;
-use crate::process::{FileSystem, cpu_time};
-use crate::random::random_bytes;
 use crate::report::{CaseResult, Report};
+use quorate_benches::cluster::{At, Members, Shape};
+use quorate_benches::error::BenchError;
+use quorate_benches::folder::data_folder;
+use quorate_benches::process::{FileSystem, cpu_time};
+use quorate_benches::random::{random_bytes, random_key as key};
 use quorate_types::SplitMix64;
 
 /// Measures everything that the options ask for, and prints it.
@@ -27,12 +27,9 @@ pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
         return if cases.is_empty() { Err(BenchError::usage("no such case")) } else { Ok(()) };
     }
     let mut report = Report::new(options)?;
-    let folder = data_folder(options)?;
+    let default = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = data_folder(options.data.as_deref().unwrap_or(default))?;
     let file_system = FileSystem::of(folder.path());
-    if let Some(found) = file_system.as_ref().filter(|found| found.is_memory()) {
-        let (path, kind) = (folder.path().to_owned(), found.kind.clone());
-        return Err(BenchError::InvalidDisk { path, kind });
-    }
     report.machine(folder.path(), file_system.as_ref())?;
     let before = RawSync::measure(folder.path())?;
     report.raw_sync("before", &before)?;
@@ -46,18 +43,6 @@ pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
     let after = RawSync::measure(folder.path())?;
     report.raw_sync("after", &after)?;
     report.aims()
-}
-
-/// A folder for everything, removed afterwards.
-fn data_folder(options: &Options) -> Result<TempDir, BenchError> {
-    let parent = match &options.data {
-        Some(folder) => folder.clone(),
-        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
-    };
-    let failed = |error| BenchError::file(&parent, error);
-    std::fs::create_dir_all(&parent).map_err(failed)?;
-    let parent = parent.canonicalize().map_err(failed)?;
-    tempfile::Builder::new().prefix("quorate-kv-").tempdir_in(&parent).map_err(failed)
 }
 
 struct Suite<'a> {
@@ -177,11 +162,6 @@ fn fill(members: &Members, case: Case, value_size: usize) -> Result<(), BenchErr
         pending.wait().map_err(failed)?;
     }
     Ok(())
-}
-
-/// Sixteen bytes, in an order that is not that of the numbers.
-fn key(number: u64) -> String {
-    format!("{:016x}", SplitMix64::new(number).draw())
 }
 
 /// Random keys, so that the benchmark's working set exceeds the processor's caches but not the

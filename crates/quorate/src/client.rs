@@ -62,6 +62,11 @@ impl Client {
         Self { seam: self.seam.clone(), timeout }
     }
 
+    /// The same handle on another seam.
+    pub(crate) fn with_seam(&self, seam: Arc<dyn Seam>) -> Self {
+        Self { seam, timeout: self.timeout }
+    }
+
     /// Sets `key` to `value`. The key must not be empty; the value may be. Both together must fit
     /// into
     /// [`Limits::request_bytes_max`](crate::Limits::request_bytes_max).

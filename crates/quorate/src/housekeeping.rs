@@ -118,11 +118,12 @@ pub(crate) fn run(member: &Member, mut housekeeper: Housekeeper) -> Result<(), S
 /// command takes.
 const LEASE_TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// History records that a sweep looks at in one step: some milliseconds of work.
-pub(crate) const SWEEP_RECORDS_MAX: usize = 1_000;
+/// History records that a sweep looks at in one step: less than a millisecond of
+/// work on most machines. Writes wait for its batch.
+pub(crate) const SWEEP_RECORDS_MAX: usize = 200;
 
 /// The time between two steps of a sweep, which leaves the disk to others.
-const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 
 /// A command of housekeeping that is not applied by then is given up.
 const CHORE_TIMEOUT: Duration = Duration::from_secs(3);

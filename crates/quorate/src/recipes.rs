@@ -21,9 +21,12 @@
 //! | [`DoubleBarrier`] | `NAME/in/COUNT/UNIQUE`, `NAME/round` |
 //! | [`Queue`] | `NAME/item/REVISION-UNIQUE`, `NAME/taken`, `NAME/void/UNIQUE` |
 //! | [`PriorityQueue`] | `NAME/item/PRIORITY/REVISION-UNIQUE`, and as [`Queue`] |
+//! | [`ServiceRegistry`] | prefix, service and instance, with slashes between |
+//! | [`LiveConfig`] | the one named |
+//! | [`transact()`] | any |
 //!
-//! Apart from the first row, everything needs a name of its own, which is not the beginning of
-//! another name up to a slash.
+//! Apart from the first row, whatever has a name here needs one of its own, which is not the
+//! beginning of another name up to a slash.
 
 mod agreement;
 mod attempt;
@@ -33,22 +36,30 @@ mod changes;
 mod double_barrier;
 mod election;
 mod error;
+mod follow;
 mod guard;
 mod items;
+mod live_config;
 mod mutex;
+mod namespace;
 mod place;
 mod queue;
+mod registry;
 mod rw_lock;
 mod semaphore;
 mod session;
+mod transact;
 
 pub use barrier::Barrier;
 pub use double_barrier::{DoubleBarrier, Participation};
 pub use election::{Candidacy, Election, Observer};
 pub use error::RecipeError;
 pub use guard::Guard;
+pub use live_config::{LiveConfig, LiveState};
 pub use mutex::Mutex;
 pub use queue::{PriorityQueue, Queue};
+pub use registry::{Instance, InstanceChange, Instances, Registration, ServiceRegistry};
 pub use rw_lock::RwLock;
 pub use semaphore::Semaphore;
 pub use session::Session;
+pub use transact::{Transacted, Transaction, transact, transact_up_to};

@@ -101,6 +101,21 @@ fn a_read_is_permitted_once_everything_committed_before_is_applied() {
 }
 
 #[test]
+fn reads_that_come_during_a_round_do_not_wait_for_a_heartbeat() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let (follower, away) = ((leader + 1) % 3, (leader + 2) % 3);
+    // With one member away, nothing happens after the answer that ends a round.
+    cluster.cut(away);
+    cluster.read(leader, "first");
+    cluster.read(leader, "second");
+    cluster.read(follower, "third");
+    cluster.settle();
+    assert_eq!(cluster.readable(leader), ["first", "second"]);
+    assert_eq!(cluster.readable(follower), ["third"]);
+}
+
+#[test]
 fn a_forwarded_command_that_got_lost_is_sent_again_and_applied_once() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();

@@ -40,4 +40,34 @@ pub enum RecipeError {
         /// The semaphore or barrier.
         name: String,
     },
+    /// Others changed each time what a transaction had read.
+    #[error("the transaction conflicted with others in all of {attempts} attempts")]
+    TooManyConflicts {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// A name has a slash, or is empty.
+    #[error("name {name:?} is empty or has a slash")]
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// The key belongs to another session by now, or is gone.
+    #[error("key {key:?} is not that of lease {lease:x} any more")]
+    TakenOver {
+        /// The key.
+        key: String,
+        /// The lease it was attached to.
+        lease: i64,
+    },
+    /// A value found is not what it should be.
+    #[error("value of {key:?} at revision {revision} cannot be used: {reason}")]
+    BadValue {
+        /// The key.
+        key: String,
+        /// The revision that put it.
+        revision: i64,
+        /// What the one who should understand it says.
+        reason: String,
+    },
 }

@@ -3,9 +3,13 @@
 mod barriers;
 mod data_model;
 mod late;
+mod live_config;
 mod locks;
+mod namespace;
 mod queues;
+mod registry;
 mod shared_locks;
+mod transactions;
 
 use std::time::Duration;
 
@@ -30,3 +34,6 @@ fn open_three() -> (Hub, [Node; 3]) {
     });
     (hub, nodes)
 }
+
+/// What helpers of the tests expect of it.
+const ANSWERED: &str = "a member alone answers what a test asks";

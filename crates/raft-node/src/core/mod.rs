@@ -242,6 +242,10 @@ impl<T, R> Core<T, R> {
         self.pump_reads(now);
         self.pump_proposals(now);
         self.process_readies();
+        // A round of reads that ended just now makes place for the reads that came meanwhile. The
+        // next call may be as late as the next heartbeat.
+        self.pump_reads(now);
+        self.process_readies();
         self.notice_leadership();
         self.serve_demand(now);
         self.order_flush();

@@ -8,17 +8,27 @@ use thiserror::Error;
 
 /// Why a run ended early.
 #[derive(Debug, Error)]
-pub(crate) enum BenchError {
+pub enum BenchError {
     /// The command line makes no sense.
     #[error("{detail}, see --help")]
-    InvalidUsage { detail: String },
+    InvalidUsage {
+        /// What is wrong.
+        detail: String,
+    },
     /// The data folder lies in memory, where a sync costs nothing.
     #[error("{} is on {kind}, which is no disk; choose another folder with --data", path.display())]
-    InvalidDisk { path: PathBuf, kind: String },
+    InvalidDisk {
+        /// The folder.
+        path: PathBuf,
+        /// The kind of file system there.
+        kind: String,
+    },
     /// A file could not be used.
     #[error("cannot use {}", path.display())]
     File {
+        /// The file or folder.
         path: PathBuf,
+        /// What the operating system says.
         #[source]
         source: io::Error,
     },
@@ -28,7 +38,9 @@ pub(crate) enum BenchError {
     /// A member did not open.
     #[error("cannot open member {name}")]
     Open {
+        /// Its name.
         name: &'static str,
+        /// Why.
         #[source]
         source: quorate::OpenError,
     },
@@ -38,24 +50,28 @@ pub(crate) enum BenchError {
     /// A request failed outside a measurement, or because the member stopped.
     #[error("cannot go on with {case}")]
     Request {
+        /// What was measured.
         case: String,
+        /// Why it failed.
         #[source]
         source: quorate::Error,
     },
 }
 
 impl BenchError {
-    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+    /// A file that could not be used.
+    pub fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source }
     }
 
-    pub(crate) fn usage(detail: impl Into<String>) -> Self {
+    /// A command line that makes no sense.
+    pub fn usage(detail: impl Into<String>) -> Self {
         Self::InvalidUsage { detail: detail.into() }
     }
 }
 
 /// The message of an error and of everything behind it, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -11,7 +11,8 @@ use crate::error::BenchError;
 
 /// Where members keep their data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EngineKind {
+pub enum EngineKind {
+    /// State and log in memory.
     Memory,
     /// State on RocksDB, log on raft-engine.
     Rocksdb,
@@ -19,16 +20,22 @@ pub(crate) enum EngineKind {
 
 impl EngineKind {
     /// All that are built in.
-    pub(crate) fn available() -> &'static [Self] {
+    pub fn available() -> &'static [Self] {
         if cfg!(feature = "rocksdb") { &[Self::Memory, Self::Rocksdb] } else { &[Self::Memory] }
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, BenchError> {
+    /// The engine of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`BenchError::InvalidUsage`] if none is built in.
+    pub fn parse(text: &str) -> Result<Self, BenchError> {
         let found = Self::available().iter().find(|kind| kind.name() == text);
         found.copied().ok_or_else(|| BenchError::usage(format!("no engine {text} is built in")))
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Rocksdb => "rocksdb",
@@ -38,14 +45,17 @@ impl EngineKind {
 
 /// What kind of cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) engine: EngineKind,
-    pub(crate) members: u32,
+pub struct Shape {
+    /// Where the members keep their data.
+    pub engine: EngineKind,
+    /// How many there are.
+    pub members: u32,
 }
 
 /// Whose handles callers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
+pub enum At {
+    /// The leader.
     Leader,
     /// Everybody but the leader.
     Followers,
@@ -54,7 +64,8 @@ pub(crate) enum At {
 }
 
 impl At {
-    pub(crate) fn name(self) -> &'static str {
+    /// As in the names of cases.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Leader => "leader",
             Self::Followers => "followers",
@@ -64,7 +75,7 @@ impl At {
 }
 
 /// A cluster in this process. Dropping it stops the members and removes their data.
-pub(crate) struct Members {
+pub struct Members {
     nodes: Vec<Node>,
     leader: usize,
     /// Removed after the members have stopped; the field order matters.
@@ -73,7 +84,11 @@ pub(crate) struct Members {
 
 impl Members {
     /// Founds a cluster on fresh data in a folder below `data` and waits for its leader.
-    pub(crate) fn open(shape: Shape, data: &Path) -> Result<Self, BenchError> {
+    ///
+    /// # Errors
+    ///
+    /// [`BenchError`].
+    pub fn open(shape: Shape, data: &Path) -> Result<Self, BenchError> {
         let folder = tempfile::Builder::new()
             .prefix("members-")
             .tempdir_in(data)
@@ -97,7 +112,7 @@ impl Members {
     }
 
     /// The handles of these members.
-    pub(crate) fn clients(&self, at: At) -> Vec<Client> {
+    pub fn clients(&self, at: At) -> Vec<Client> {
         let nodes = self.nodes.iter().enumerate();
         let chosen = nodes.filter(|(index, _)| match at {
             At::Leader => *index == self.leader,
@@ -107,8 +122,13 @@ impl Members {
         chosen.map(|(_, node)| node.client()).collect()
     }
 
+    /// The handle of the leader.
+    pub fn leader(&self) -> Client {
+        self.nodes[self.leader].client()
+    }
+
     /// How many elections were won so far.
-    pub(crate) fn elections(&self) -> u64 {
+    pub fn elections(&self) -> u64 {
         let won = |node: &Node| {
             node.status().consensus.map_or(0, |consensus| consensus.counters.elections_won)
         };
@@ -116,7 +136,7 @@ impl Members {
     }
 
     /// Stops the members without making their state durable: it is about to be removed.
-    pub(crate) fn discard(self) {
+    pub fn discard(self) {
         self.nodes.into_iter().for_each(Node::kill);
     }
 }
