@@ -8,7 +8,7 @@ use futures_core::Stream as _;
 use quorate::recipes::{Candidacy, Election, Observer, Session};
 use quorate::{Client, Error, KeyValue, put};
 
-use super::{faults, forgive, forgive_failure, open_session};
+use super::{LongPauses, faults, forgive, forgive_failure, open_session};
 use crate::actors::actor::{Actor, Trouble};
 use crate::sim::{Sim, millis, secs};
 use crate::{check, ensure};
@@ -16,7 +16,7 @@ use crate::{check, ensure};
 /// Candidates lead, proclaim and resign or lose their sessions, while others observe them.
 pub fn elections() -> Sim {
     let sim = Sim::new("elections").nodes(1..=5).run_for(secs(15)).faults(faults());
-    sim.actors(4, stand).actors(2, observe).check(check::elections())
+    sim.nemesis(LongPauses).actors(4, stand).actors(2, observe).check(check::elections())
 }
 
 fn stand(me: &Actor) -> Result<(), Trouble> {

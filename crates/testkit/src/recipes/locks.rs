@@ -3,7 +3,7 @@
 use quorate::recipes::{Mutex, Session};
 use quorate::{Client, Compare, Error, Range, RequestOp, TxnResponse, put};
 
-use super::{faults, forgive, forgive_failure, open_session};
+use super::{LongPauses, faults, forgive, forgive_failure, open_session};
 use crate::actors::actor::{Actor, Trouble};
 use crate::actors::record::RunHistory;
 use crate::sim::{Sim, millis, secs};
@@ -14,7 +14,7 @@ use crate::{check, ensure};
 /// one has.
 pub fn locks() -> Sim {
     let sim = Sim::new("locks").nodes(1..=5).run_for(secs(15)).faults(faults());
-    let sim = sim.actors(5, |me| contend(me, Write::Fenced));
+    let sim = sim.nemesis(LongPauses).actors(5, |me| contend(me, Write::Fenced));
     sim.check(check::locks()).check_end(count_is_exact)
 }
 
@@ -22,7 +22,8 @@ pub fn locks() -> Sim {
 /// that it is found.
 pub fn locks_without_fencing() -> Sim {
     let sim = Sim::new("locks-without-fencing").nodes(1..=5).run_for(secs(15)).faults(faults());
-    sim.actors(5, |me| contend(me, Write::Plain)).check(check::locks())
+    let sim = sim.nemesis(LongPauses).actors(5, |me| contend(me, Write::Plain));
+    sim.check(check::locks())
 }
 
 /// How the counter is written.
@@ -114,8 +115,9 @@ impl Holder<'_> {
     fn count(&self, held: &Compare, write: Write) -> Result<(), Trouble> {
         let (me, db) = (self.me, self.session.client());
         let next = value(db)? + 1;
-        me.sleep(millis(me.random(0..20)));
-        if self.session.is_lost() {
+        // Long enough to look at the wrong time whether the lock is held.
+        me.sleep(millis(me.random(0..100)));
+        if write == Write::Fenced && self.session.is_lost() {
             return Ok(());
         }
         let written = match write {
