@@ -259,7 +259,7 @@ impl Keeping {
             Ok(renewed) if renewed.ttl <= 0 => return true,
             Ok(renewed) => {
                 self.ttl = Duration::from_secs(renewed.ttl.unsigned_abs());
-                self.shared.set_alive_until(mutant!(M90, self.renewed, now) + self.ttl);
+                self.shared.set_alive_until(self.renewed + self.ttl);
                 self.next = self.renewed + self.ttl / 3;
             }
             Err(Error::Stopped(_) | Error::Refused(_)) => return true,

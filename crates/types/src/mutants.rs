@@ -334,8 +334,6 @@ mutants! {
     M88,
     /// An item of a queue is taken although somebody else took it.
     M89,
-    /// A lease is taken to live from when its renewal was answered, not asked for.
-    M90,
     /// A process that stood still is told that its lease lives.
     M91,
 }

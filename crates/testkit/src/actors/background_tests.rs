@@ -12,20 +12,18 @@ use crate::ensure;
 use crate::plan::{Fault, Plan, Target, TimedFault};
 use quorate_types::Instant;
 
+type Play = fn(&Actor) -> Result<(), Trouble>;
+
 fn fault(at_millis: u64, fault: Fault) -> TimedFault {
     TimedFault { at: Instant::ZERO + Duration::from_millis(at_millis), fault }
 }
 
 /// Plays the bodies, one on each of the members in turn, with these faults and no others.
-fn play(faults: Vec<TimedFault>, bodies: &[fn(&Actor) -> Result<(), Trouble>]) {
+fn play(faults: Vec<TimedFault>, bodies: &[Play]) {
     play_for(Duration::from_secs(10), faults, bodies);
 }
 
-fn play_for(
-    duration: Duration,
-    faults: Vec<TimedFault>,
-    bodies: &[fn(&Actor) -> Result<(), Trouble>],
-) {
+fn play_for(duration: Duration, faults: Vec<TimedFault>, bodies: &[Play]) {
     for seed in 0..5 {
         let plan = Plan { faults: faults.clone(), duration, ..quiet_plan(seed) };
         let actors = bodies.iter().map(|body| -> Body { std::sync::Arc::new(*body) }).collect();
@@ -157,7 +155,7 @@ fn several_things_are_waited_for_at_once() {
 #[test]
 fn names_are_given_once() {
     let crash = Fault::Crash { target: Target::Member(1), down: Duration::ZERO };
-    let name: fn(&Actor) -> Result<(), Trouble> = |me| {
+    let name: Play = |me| {
         for _ in 0..20 {
             me.note("name", me.db().seam().unique());
             me.sleep(Duration::from_millis(100));

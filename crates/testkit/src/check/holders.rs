@@ -121,6 +121,15 @@ fn in_order(name: &str, mut writes: Vec<(i64, i64)>) -> Result<(), String> {
 
 struct Elections(Holders);
 
+/// What an observer was told.
+#[derive(Default)]
+struct Told {
+    /// The last token and revision.
+    last: (i64, i64),
+    /// Whether it began anew since.
+    anew: bool,
+}
+
 impl Checker for Elections {
     fn name(&self) -> &'static str {
         self.0.name
@@ -128,22 +137,22 @@ impl Checker for Elections {
 
     fn check(&self, history: &RunHistory) -> Result<(), String> {
         self.0.check(history)?;
-        // By observer and name; whether it began anew since.
-        let mut told: BTreeMap<(usize, &str), ((i64, i64), bool)> = BTreeMap::new();
+        // By observer and name.
+        let mut told: BTreeMap<(usize, &str), Told> = BTreeMap::new();
         for note in &history.notes {
             if note.name != "observes" && note.name != "observed" {
                 continue;
             }
             let (name, numbers) = parts(note)?;
-            let last = told.entry((note.actor, name)).or_insert(((0, 0), true));
+            let told = told.entry((note.actor, name)).or_default();
             match (note.name.as_str(), &numbers[..]) {
-                ("observes", []) => last.1 = true,
+                ("observes", []) => told.anew = true,
                 ("observed", [token, revision]) => {
                     let next = (*token, *revision);
-                    if next < last.0 || (next == last.0 && !last.1) {
-                        return Err(format!("{:?} was told before: {note:?}", last.0));
+                    if next < told.last || (next == told.last && !told.anew) {
+                        return Err(format!("{:?} was told before: {note:?}", told.last));
                     }
-                    *last = (next, false);
+                    *told = Told { last: next, anew: false };
                 }
                 _ => return Err(format!("a note that cannot be read: {note:?}")),
             }

@@ -25,7 +25,6 @@ pub const PLAYED_EXEMPT: &[Exempt] = &[
     exempt("recipes/registry", "not simulated; real members in quorate/tests/memory"),
     exempt("recipes/election::leader", "a range with a sort, which plans draw"),
     exempt("recipes/guard::session", "hands on what the caller gave"),
-    exempt("recipes/guard::key", "a text, compared in quorate/tests/memory/locks.rs"),
     exempt("recipes/queue::take_timeout", "what it took is lost if the member stops at once"),
     exempt("recipes/session::adopt", "a keeper of a lease, without an end of its own"),
     exempt("recipes/transact::transact_up_to", "what transact calls"),

@@ -81,8 +81,7 @@ pub const TABLE: &[Row] = &[
     recipe(Mutant::M35, M, "", "quorate/src/recipes/place.rs", Locks),
     recipe(Mutant::M88, M, "", "quorate/src/recipes/place.rs", Locks),
     recipe(Mutant::M89, S, "", "quorate/src/recipes/items.rs", Queues),
-    recipe(Mutant::M90, M, "", "quorate/src/lease.rs", Locks),
-    recipe(Mutant::M91, M, "", "quorate/src/lease.rs", Locks),
+    recipe(Mutant::M91, L, "", "quorate/src/lease.rs", Locks),
 ];
 
 const fn row(mutant: Mutant, class: Class, source: &'static str, place: &'static str) -> Row {
