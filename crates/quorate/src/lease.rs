@@ -12,7 +12,7 @@ use quorate_kv_api::{
     LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
 };
-use quorate_types::Instant;
+use quorate_types::{Instant, mutant};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -77,14 +77,14 @@ impl Client {
         ttl_seconds: i64,
         since: Instant,
     ) -> LeaseKeeper {
-        let shared = Arc::new(Shared::default());
         let ttl = Duration::from_secs(ttl_seconds.max(1).unsigned_abs());
         let now = self.now();
+        let shared = Arc::new(Shared::default());
+        shared.set_alive_until(since + ttl);
         let task = Keeping {
             client: self.with_timeout(ttl / 3),
             lease,
             ttl,
-            alive_until: since + ttl,
             renewed: now,
             pending: None,
             next: now,
@@ -125,6 +125,9 @@ pub struct LeaseKeeper {
 struct Shared {
     lost: AtomicBool,
     dropped: AtomicBool,
+    /// In nanoseconds. The lease cannot have expired before: its time counts from when the last
+    /// renewal that was answered was asked for, or later.
+    alive_until: AtomicU64,
     /// Who is told when the lease is lost, by number.
     waiting: Mutex<BTreeMap<u64, Waker>>,
     numbers: AtomicU64,
@@ -135,6 +138,24 @@ impl Shared {
         self.lost.store(true, Ordering::SeqCst);
         let waiting = std::mem::take(&mut *self.waiting.lock());
         waiting.into_values().for_each(Waker::wake);
+    }
+
+    /// Whether the lease may be gone, whatever the background work knows: a process that stood
+    /// still may come here before that goes on.
+    fn is_lost_at(&self, now: Instant) -> bool {
+        let is_over = mutant!(M90, now >= self.alive_until(), false);
+        if is_over && !self.lost.load(Ordering::SeqCst) {
+            self.lose();
+        }
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    fn alive_until(&self) -> Instant {
+        Instant::from_nanos(self.alive_until.load(Ordering::SeqCst))
+    }
+
+    fn set_alive_until(&self, until: Instant) {
+        self.alive_until.store(until.as_nanos(), Ordering::SeqCst);
     }
 }
 
@@ -149,7 +170,7 @@ impl LeaseKeeper {
     /// cluster may end the lease, so whoever asks here before acting is not late by more than the
     /// time between asking and acting.
     pub fn is_lost(&self) -> bool {
-        self.shared.lost.load(Ordering::SeqCst)
+        self.shared.is_lost_at(self.seam.now())
     }
 
     /// Something to wait for that comes when the lease is lost; see [`Self::is_lost`].
@@ -189,7 +210,8 @@ impl Wait<()> for Loss {
         let former = self.shared.waiting.lock().insert(self.number, context.waker().clone());
         drop(former);
         // Looked at last: whoever loses the lease notes that before it wakes.
-        if self.shared.lost.load(Ordering::SeqCst) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        let is_lost = self.shared.is_lost_at(self.seam.now());
+        if is_lost { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 
@@ -221,9 +243,6 @@ struct Keeping {
     client: Client,
     lease: i64,
     ttl: Duration,
-    /// The lease cannot have expired before: its time counts from when the last renewal that was
-    /// answered was asked for, or later.
-    alive_until: Instant,
     /// When the renewal under way was asked for.
     renewed: Instant,
     pending: Option<Pending<LeaseKeepAliveResponse>>,
@@ -240,7 +259,7 @@ impl Keeping {
             Ok(renewed) if renewed.ttl <= 0 => return true,
             Ok(renewed) => {
                 self.ttl = Duration::from_secs(renewed.ttl.unsigned_abs());
-                self.alive_until = self.renewed + self.ttl;
+                self.shared.set_alive_until(self.renewed + self.ttl);
                 self.next = self.renewed + self.ttl / 3;
             }
             Err(Error::Stopped(_) | Error::Refused(_)) => return true,
@@ -252,7 +271,8 @@ impl Keeping {
 
 impl Task for Keeping {
     fn step(&mut self, now: Instant) -> Option<Instant> {
-        if self.shared.dropped.load(Ordering::SeqCst) {
+        let is_over = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        if is_over(&self.shared.dropped) || is_over(&self.shared.lost) {
             return None;
         }
         if self.pending.is_none() && now >= self.next {
@@ -267,12 +287,12 @@ impl Task for Keeping {
             self.shared.lose();
             return None;
         }
-        if now >= self.alive_until {
+        if now >= self.shared.alive_until() {
             self.shared.lose();
             return None;
         }
         let soon = if self.pending.is_some() { now + POLL_INTERVAL } else { self.next };
-        Some(soon.min(self.alive_until))
+        Some(soon.min(self.shared.alive_until()))
     }
 }
 

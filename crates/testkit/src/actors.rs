@@ -9,4 +9,6 @@ mod seam;
 pub(crate) mod stage;
 
 #[cfg(test)]
+mod background_tests;
+#[cfg(test)]
 mod tests;

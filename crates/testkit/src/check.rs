@@ -1,5 +1,7 @@
 //! Checks of what actors saw. What the cluster itself promises is checked in every run besides.
 
+mod handed_out;
+mod holders;
 mod per_key;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use quorate_types::Instant;
 
 use crate::actors::record::{CallRecord, RunHistory};
 
+pub use self::handed_out::queue;
+pub use self::holders::{elections, locks};
 pub use self::per_key::linearizable;
 
 /// A check of a history.

@@ -5,9 +5,11 @@
 //! [`Report::features`](crate::Report::features) the features of calls that a store answered.
 
 mod features;
+mod recipes;
 mod table;
 
 pub(crate) use features::{features_of, refusal_name};
+pub use recipes::{PLAYED, PLAYED_EXEMPT};
 pub use table::{EXEMPT, SURFACE};
 
 /// A public call of the crate `quorate` that runs of the simulator make and judge.

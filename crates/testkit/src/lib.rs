@@ -37,6 +37,7 @@ mod network;
 mod peek;
 pub mod plan;
 mod queue;
+pub mod recipes;
 pub mod record;
 mod report;
 pub mod rng;

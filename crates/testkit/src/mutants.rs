@@ -14,11 +14,13 @@
 //! ```
 
 mod measure;
+mod scenario;
 mod table;
 
 pub use quorate_types::mutants::{Mutant, Selection};
 
 pub use measure::{Finding, Measured, measure};
+pub use scenario::Scenario;
 pub use table::{EXCLUDED, TABLE};
 
 use std::time::Duration;
@@ -69,6 +71,8 @@ pub struct Row {
     pub source: &'static str,
     /// The file that it stands in, within `crates`.
     pub place: &'static str,
+    /// What is run to find it.
+    pub scenario: Scenario,
 }
 
 /// A bug that no run can reach.

@@ -60,8 +60,9 @@ pub(crate) enum Event {
     Watcher { watcher: usize, step: u64 },
     /// A member does what is due on its own.
     Chores { member: usize, life: u64 },
-    /// An actor's turn comes, if it is still in that wait.
-    Turn { actor: usize, number: u64 },
+    /// An actor's turn comes, if it is still in that wait. Its process is that of a member, and
+    /// stands still with it.
+    Turn { member: usize, actor: usize, number: u64 },
 }
 
 impl Event {
@@ -99,6 +100,7 @@ impl Event {
     pub(crate) fn member(&self) -> Option<(usize, Option<u64>)> {
         match self {
             Self::Message { to, .. } => Some((*to, None)),
+            Self::Turn { member, .. } => Some((*member, None)),
             Self::Unreachable { member, .. } => Some((*member, None)),
             Self::Wake { member, life }
             | Self::Timer { member, life }

@@ -280,7 +280,7 @@ impl<'a> World<'a> {
             Event::Task { member, number, .. } => self.step_task(member, number),
             Event::Watcher { watcher, step } => self.watcher_step(watcher, step),
             Event::Chores { member, .. } => self.chores(member),
-            Event::Turn { actor, number } => self.turn(actor, number),
+            Event::Turn { actor, number, .. } => self.turn(actor, number),
         }
     }
 

@@ -328,6 +328,14 @@ mutants! {
     M86,
     /// A new term leaves leases the time that they had left.
     M87,
+    /// Whoever waits for a lock gets it although its own lease has ended meanwhile.
+    M35,
+    /// Whoever waits for a lock waits only for the one right before it.
+    M88,
+    /// An item of a queue is taken although somebody else took it.
+    M89,
+    /// A process that stood still is told that its lease lives.
+    M90,
 }
 
 #[cfg(test)]

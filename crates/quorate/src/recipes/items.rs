@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream as _;
 use quorate_kv_api::{Event, KeyValue, SortOrder, SortTarget};
+use quorate_types::mutant;
 
 use super::attempt::Attempt;
 use super::background::in_background;
@@ -154,7 +155,8 @@ impl Items {
     async fn has_taken(self, attempt: Attempt, item: KeyValue) -> Result<bool, Error> {
         let trace = Bytes::from(attempt.name().to_string());
         let txn = self.client.txn().when(attempt.may_happen());
-        let txn = txn.when(mod_revision(item.key.clone()).equals(item.mod_revision));
+        let untaken = mod_revision(item.key.clone()).equals(item.mod_revision);
+        let txn = mutant!(M89, txn.when(untaken), txn);
         let txn = txn.then(delete(item.key)).then(put(self.taken_key(), trace.clone()));
         let error = match txn.commit().await {
             Ok(taken) => return Ok(taken.succeeded),

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_kv_api::{Compare, KeyValue, OpResponse, SortOrder, SortTarget, TxnResponse};
+use quorate_kv_api::{Compare, KeyValue, KvError, OpResponse, SortOrder, SortTarget, TxnResponse};
+use quorate_types::mutant;
 
 use super::background::{RETRY_INTERVAL, in_background};
 use super::changes::Changes;
@@ -72,7 +73,13 @@ impl Place {
             .then(put_with_lease(key.clone(), value.clone(), self.session.lease()))
             .or_else(range(Range::key(key.clone())));
         let pending = Some(txn.commit());
-        let (mut place, answer) = Taking { place: Some(self), pending }.await?;
+        let session = self.session.clone();
+        let taking = Taking { place: Some(self), pending }.await;
+        let (mut place, answer) = taking.map_err(|error| match error {
+            // Somebody else ended the session, which does not know it yet.
+            Error::Refused(KvError::LeaseNotFound { .. }) => session.lost_error(),
+            other => other,
+        })?;
         let (revision, found) = taken(answer);
         place.revision = revision;
         if revision == 0 {
@@ -118,7 +125,7 @@ impl Place {
         loop {
             let (before, revision) = self.before(prefix, allowed).await?;
             if before.len() < allowed {
-                return self.confirm().await;
+                return mutant!(M35, self.confirm().await, Ok(()));
             }
             // Where all of them must go, the newest is looked at, so that one departure wakes one.
             let watch = match &before[..] {
@@ -128,6 +135,9 @@ impl Place {
             let departures = before.len() + 1 - allowed;
             let before = before.into_iter().map(|kv| kv.key).collect();
             self.wait_departures(watch.from_revision(revision + 1), before, departures).await?;
+            if mutant!(M88, false, true) {
+                return self.confirm().await;
+            }
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Cast {
     notebook: Arc<Notebook>,
     /// The names of the parts; the setup is the first, the end the last.
     names: Vec<String>,
+    /// The node of each part.
+    nodes: Vec<usize>,
     ended: Arc<Mutex<Vec<Option<Ended>>>>,
     threads: Vec<JoinHandle<()>>,
     /// Whether an actor never gave its turn back: its thread is given up then.
@@ -38,15 +40,18 @@ impl Cast {
         let stage = Arc::new(Stage::new(parts.len()));
         let ended = Arc::new(Mutex::new(parts.iter().map(|_| None).collect::<Vec<_>>()));
         let names = parts.iter().map(|part| part.name.clone()).collect();
-        let mut cast = Self { stage, notebook, names, ended, threads: Vec::new(), stuck: false };
         let actors = parts.len() - 2;
+        // Actors have the first numbers; setup and end come behind them.
+        let number_of = |place| match place {
+            0 => actors,
+            place if place > actors => actors + 1,
+            place => place - 1,
+        };
+        let places = (0..parts.len()).map(|place| number_of(place) % nodes).collect();
+        let threads = Vec::new();
+        let mut cast = Self { stage, notebook, names, nodes: places, ended, threads, stuck: false };
         for (place, part) in parts.into_iter().enumerate() {
-            // Actors have the first numbers; setup and end come behind them.
-            let number = match place {
-                0 => actors,
-                place if place > actors => actors + 1,
-                place => place - 1,
-            };
+            let number = number_of(place);
             let scene = SimulatedScene {
                 stage: cast.stage.clone(),
                 notebook: cast.notebook.clone(),
@@ -83,6 +88,11 @@ impl Cast {
 
     pub(crate) fn name(&self, place: usize) -> &str {
         &self.names[place]
+    }
+
+    /// The node whose process a part belongs to.
+    pub(crate) fn node(&self, place: usize) -> usize {
+        self.nodes[place]
     }
 
     /// How a part ended; nothing while it plays.

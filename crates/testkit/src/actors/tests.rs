@@ -7,7 +7,7 @@ use super::actor::{Actor, Trouble};
 use super::record::RunHistory;
 use super::script::{Body, Script};
 use crate::check;
-use crate::plan::Plan;
+use crate::plan::{Faults, Plan};
 use crate::report::{Failure, Report};
 use crate::run::{Options, run_script};
 
@@ -17,6 +17,18 @@ fn plan(seed: u64) -> Plan {
     let mut plan = Plan::from_seed(seed, &options);
     plan.operations.clear();
     plan
+}
+
+/// Three members without faults, until a test adds some.
+pub(super) fn quiet_plan(seed: u64) -> Plan {
+    let duration = Some(Duration::from_secs(10));
+    let faults = Faults::none();
+    let options = Options { members: Some(3), duration, faults, ..Options::default() };
+    Plan { operations: Vec::new(), ..Plan::from_seed(seed, &options) }
+}
+
+pub(super) fn run_plan(plan: &Plan, script: &Script) -> (Result<Report, Box<Failure>>, RunHistory) {
+    run_script(plan, &Options::default(), script, &[Arc::new(check::all())])
 }
 
 fn run(seed: u64, script: &Script) -> (Result<Report, Box<Failure>>, RunHistory) {

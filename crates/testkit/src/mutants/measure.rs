@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use quorate_types::mutants::{Selection, select};
 
 use super::Row;
-use crate::plan::Plan;
-use crate::run::{Options, run_plan};
+use crate::run::Options;
 
 /// What became of the searches for a bug.
 #[derive(Clone, Debug)]
@@ -55,22 +54,22 @@ pub fn measure(row: &Row, searches: usize, first_seed: u64, options: &Options) -
 }
 
 fn search(measured: &mut Measured, first_seed: u64, options: &Options) -> Option<Finding> {
-    let Row { mutant, class, .. } = measured.row;
+    let Row { mutant, class, scenario, .. } = measured.row;
     let selection = Selection { mutant, ..options.mutant.unwrap_or(Selection::of(mutant)) };
     let options = Options { mutant: None, ..options.clone() };
     let begun = Instant::now();
     let mut seeds = 0;
     while seeds < class.seeds() || begun.elapsed() < class.time() {
         let seed = first_seed + measured.runs;
-        let plan = Plan::from_seed(seed, &options);
+        let prepared = scenario.prepare(seed, &options);
         let selected = select(selection);
-        let result = run_plan(&plan, &options);
+        let result = prepared.run(&options);
         seeds += 1;
         measured.runs += 1;
         measured.runs_reached += u64::from(selected.hits() > 0);
         if let Err(failure) = result {
             let checker = failure.violation.checker;
-            let (members, time) = (plan.members, begun.elapsed());
+            let (members, time) = (prepared.members(), begun.elapsed());
             return Some(Finding { seed, members, checker, seeds, time });
         }
     }

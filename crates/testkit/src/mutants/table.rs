@@ -1,7 +1,8 @@
 //! Where each bug comes from, how fast it must be found, and where it stands.
 
 use super::Class::{L, M, S};
-use super::{Class, Excluded, Mutant, Row};
+use super::Scenario::{Locks, Plan, Queues};
+use super::{Class, Excluded, Mutant, Row, Scenario};
 
 /// All bugs that can be built in, in the order of their names.
 pub const TABLE: &[Row] = &[
@@ -39,6 +40,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M32, L, "NATS 2.12.1, PAR (FAST 2018)", "raft-node/src/recovery.rs"),
     row(Mutant::M33, M, "Rebello et al. (ATC 2020)", "storage/src/memory/log.rs"),
     row(Mutant::M34, M, "etcd #14098", "raft-node/src/core/mod.rs"),
+    recipe(Mutant::M35, M, "etcd #11456, #10811", "quorate/src/recipes/place.rs", Locks),
     row(Mutant::M38a, S, "TigerBeetle 0.16.11", "mvcc/src/read.rs"),
     row(Mutant::M38b, S, "TigerBeetle 0.16.11", "mvcc/src/read.rs"),
     row(Mutant::M38c, S, "TigerBeetle 0.16.11", "mvcc/src/read.rs"),
@@ -89,6 +91,9 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M85, S, "", "mvcc/src/lease/commands.rs"),
     row(Mutant::M86, M, "", "mvcc/src/store.rs"),
     row(Mutant::M87, M, "", "mvcc/src/lease/timing.rs"),
+    recipe(Mutant::M88, M, "", "quorate/src/recipes/place.rs", Locks),
+    recipe(Mutant::M89, S, "", "quorate/src/recipes/items.rs", Queues),
+    recipe(Mutant::M90, L, "", "quorate/src/lease.rs", Locks),
 ];
 
 /// Bugs that no run of the simulator can reach, and the tests that find them instead.
@@ -100,5 +105,16 @@ pub const EXCLUDED: &[Excluded] = &[Excluded {
 }];
 
 const fn row(mutant: Mutant, class: Class, source: &'static str, place: &'static str) -> Row {
-    Row { mutant, class, source, place }
+    Row { mutant, class, source, place, scenario: Plan }
+}
+
+/// A bug that only those notice who use more than single requests.
+const fn recipe(
+    mutant: Mutant,
+    class: Class,
+    source: &'static str,
+    place: &'static str,
+    scenario: Scenario,
+) -> Row {
+    Row { mutant, class, source, place, scenario }
 }

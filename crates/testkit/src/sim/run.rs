@@ -69,7 +69,7 @@ impl Sim {
     }
 
     /// The plan of a seed.
-    fn plan(&self, seed: u64) -> Plan {
+    pub(crate) fn plan(&self, seed: u64) -> Plan {
         let nodes = self.nodes.draw(seed);
         let options = Options {
             members: Some(nodes),
@@ -93,7 +93,12 @@ impl Sim {
         plan
     }
 
-    fn play(&self, plan: &Plan, timeline: bool) -> (Result<Report, Box<Failure>>, RunHistory) {
+    /// One run, with what the actors did.
+    pub(crate) fn play(
+        &self,
+        plan: &Plan,
+        timeline: bool,
+    ) -> (Result<Report, Box<Failure>>, RunHistory) {
         let options = Options { timeline, ..Options::default() };
         run_script(plan, &options, &self.script, &self.checkers)
     }

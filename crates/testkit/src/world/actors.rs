@@ -60,7 +60,14 @@ impl World<'_> {
 
     /// Schedules the first turn of a part.
     fn cue(&mut self, place: usize) {
-        self.queue.push(self.now, Event::Turn { actor: place, number: 0 });
+        let event = self.turn_of(place, 0);
+        self.queue.push(self.now, event);
+    }
+
+    /// The event of an actor's turn.
+    fn turn_of(&self, actor: usize, number: u64) -> Event {
+        let member = self.players.as_ref().map_or(0, |players| players.cast.node(actor));
+        Event::Turn { member, actor, number }
     }
 
     /// An actor's turn has come, unless it waits for something else by now.
@@ -80,7 +87,7 @@ impl World<'_> {
         match stage.waiting(actor) {
             Some(waiting) => {
                 if let Some(until) = waiting.until {
-                    let event = Event::Turn { actor, number: waiting.number };
+                    let event = self.turn_of(actor, waiting.number);
                     self.queue.push(until.max(self.now + SHORTEST_WAIT), event);
                 }
                 Ok(())
@@ -116,7 +123,8 @@ impl World<'_> {
             let entity = actor as u64;
             let mut noise = Stream::new(self.plan.seed, Purpose::Turn, entity, players.turns);
             let delay = noise.duration(Duration::ZERO, TURN_DELAY_MAX);
-            let event = Event::Turn { actor, number: waiting.number };
+            let member = players.cast.node(actor);
+            let event = Event::Turn { member, actor, number: waiting.number };
             self.queue.push(self.now + delay, event);
         }
     }
