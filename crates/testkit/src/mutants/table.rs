@@ -13,7 +13,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M06, M, "etcd #15271", "mvcc/src/watch/hub.rs"),
     row(Mutant::M07, S, "etcd #17247", "mvcc/src/watch/follow.rs"),
     row(Mutant::M08, M, "etcd #17529", "mvcc/src/watch/follow.rs"),
-    row(Mutant::M09, M, "etcd #17780", "mvcc/src/sweep.rs"),
+    row(Mutant::M09, M, "etcd #17780", "mvcc/src/store.rs"),
     row(Mutant::M10, M, "etcd #18089", "mvcc/src/sweep.rs"),
     row(Mutant::M11, L, "etcd #18055, #20133, #20657", "raft-node/src/core/snapshots.rs"),
     row(Mutant::M12, S, "etcd #18667", "mvcc/src/execute.rs"),
