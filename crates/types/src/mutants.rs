@@ -328,6 +328,12 @@ mutants! {
     M86,
     /// A new term leaves leases the time that they had left.
     M87,
+    /// A read lease lasts three election timeouts.
+    M91,
+    /// A member that knows no leader votes though it acknowledged one a moment ago.
+    M92,
+    /// A read lease holds while leadership is being transferred.
+    M93,
 }
 
 #[cfg(test)]
