@@ -247,6 +247,8 @@ pub struct Counts {
     pub progress_repaired: u64,
     /// Messages that a core refused.
     pub messages_refused: u64,
+    /// Reads permitted under a read lease.
+    pub reads_by_lease: u64,
     /// Whole states compared.
     pub states_compared: u64,
     /// The longest time, in milliseconds, that a majority took to elect a leader after its faults
@@ -279,7 +281,7 @@ enum Merge {
     Max,
 }
 
-const FIELDS: [Field; 18] = [
+const FIELDS: [Field; 19] = [
     ("operations", Merge::Sum, |counts| &mut counts.operations),
     ("operations done", Merge::Sum, |counts| &mut counts.operations_done),
     ("operations failed", Merge::Sum, |counts| &mut counts.operations_failed),
@@ -294,6 +296,7 @@ const FIELDS: [Field; 18] = [
     ("snapshots installed", Merge::Sum, |counts| &mut counts.snapshots_installed),
     ("progress repaired", Merge::Sum, |counts| &mut counts.progress_repaired),
     ("messages refused", Merge::Sum, |counts| &mut counts.messages_refused),
+    ("reads by lease", Merge::Sum, |counts| &mut counts.reads_by_lease),
     ("states compared", Merge::Sum, |counts| &mut counts.states_compared),
     ("ms to elect, at most", Merge::Max, |counts| &mut counts.elect_ms_max),
     ("ms to serve, at most", Merge::Max, |counts| &mut counts.serve_ms_max),

@@ -21,7 +21,10 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
             }
             Ok(Some(_) | None) | Err(_) => {}
         },
-        Call::Range(read) => names.range(&read.range),
+        Call::Range(read) => {
+            names.add(call.is_content_with_lease(), "range.lease");
+            names.range(&read.range);
+        }
         Call::ReadTxn(txn) => {
             names.add(true, "txn.read_only");
             names.add(txn.is_serializable(), "txn.read_only.local");

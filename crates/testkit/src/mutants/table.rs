@@ -77,6 +77,9 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M81, L, "etcd #20418, its kin", "raft-node/src/core/reads.rs"),
     row(Mutant::M82, S, "Raft thesis, 10.2.1", "raft-node/src/core/ready.rs"),
     row(Mutant::M83, S, "", "mvcc/src/execute.rs"),
+    row(Mutant::M91, M, "Raft thesis, 6.4.1", "raft-node/src/core/lease.rs"),
+    row(Mutant::M92, L, "", "raft-node/src/core/lease.rs"),
+    row(Mutant::M93, L, "Raft thesis, 6.4.1", "raft-node/src/core/lease.rs"),
 ];
 
 const fn row(mutant: Mutant, class: Class, source: &'static str, place: &'static str) -> Row {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
+use quorate::seam::Read;
 use quorate_kv_api::{
     Command, Compare, DeleteRangeRequest, OpRequest, PutRequest, RangeRequest, RequestOp,
     TargetUnion, TxnRequest,
@@ -19,7 +20,9 @@ impl Request {
         match self {
             Self::Put(put) => write(context.put(put)),
             Self::Delete(delete) => write(context.delete(delete)),
-            Self::Range(range) => Call::Range(context.range(range).into()),
+            Self::Range(range) => {
+                Call::Range(Read { lease: range.lease, ..context.range(range).into() })
+            }
             Self::Txn(txn) => {
                 let txn = context.txn(txn);
                 if txn.is_read_only() { Call::ReadTxn(txn) } else { write(txn) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorate_types::Instant;
 
 use super::Operation;
-use super::draw::Mix;
+use super::draw::{Mix, lease};
 use crate::rng::{Purpose, Stream, nanos};
 
 /// Operations in order of their time, spread evenly but for chance.
@@ -13,6 +13,7 @@ pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<O
     let mut stream = Stream::new(seed, Purpose::Operations, TIMES, 0);
     let gap = Duration::from_millis(stream.between(10, 80));
     let mix = Mix::draw(&mut stream);
+    let leases = Stream::new(seed, Purpose::Operations, LEASES, 0).below(4);
     let mut operations = Vec::new();
     let mut at = Instant::ZERO;
     loop {
@@ -29,14 +30,16 @@ pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<O
         let number = operations.len() as u64;
         // A stream for each request: what one of them draws does not move the others.
         let mut content = Stream::new(seed, Purpose::Operations, CONTENTS, number);
-        let request = mix.request(&mut content);
+        let request = lease(mix.request(&mut content), leases, &mut content);
         operations.push(Operation { at, member, timeout, request });
     }
 }
 
-/// The streams of operations: one for their times, one for each request.
+/// The streams of operations: one for their times, one for each request, one for how many reads are
+/// content with a lease.
 const TIMES: u64 = 0;
 const CONTENTS: u64 = 1;
+const LEASES: u64 = 2;
 
 /// Bounds plans of very long runs.
 const OPERATIONS_MAX: usize = 1_000_000;

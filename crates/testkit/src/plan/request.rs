@@ -101,6 +101,10 @@ pub struct Range {
     /// Whether the member asked may answer from what it has, be it stale.
     #[serde(default, skip_serializing_if = "is_default")]
     pub local: bool,
+    /// Whether a leader may answer under a read lease, unless `local`; only in runs whose clocks
+    /// keep their rates.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lease: bool,
     /// Whether values are left out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keys_only: bool,
