@@ -235,14 +235,14 @@ impl Client {
         range: Range,
         pick: impl FnOnce(RangeResponse) -> T + Send + 'static,
     ) -> Pending<T> {
-        let Range { request: range, at_least } = range;
-        self.read_with(Read { range, at_least, is_part: false }, pick)
+        let Range { request: range, at_least, lease } = range;
+        self.read_with(Read { range, at_least, lease, is_part: false }, pick)
     }
 
     /// Reads a part of a range: the keys beyond its limit are not counted.
     pub(crate) fn range_part(&self, range: Range) -> Pending<RangeResponse> {
-        let Range { request: range, at_least } = range;
-        self.read_with(Read { range, at_least, is_part: true }, |response| response)
+        let Range { request: range, at_least, lease } = range;
+        self.read_with(Read { range, at_least, lease, is_part: true }, |response| response)
     }
 
     fn read_with<T: 'static>(

@@ -54,38 +54,46 @@ impl Seam for Threads {
     fn submit(&self, request: Request, timeout: Duration) -> Pending<Response> {
         match request {
             Request::Write(command) => self.write(command, timeout),
-            Request::Range(Read { range, at_least: Some(revision), is_part }) => {
+            Request::Range(Read { range, at_least: Some(revision), is_part, .. }) => {
                 self.reached(Milestone::Revision(revision), timeout, move |member| {
                     member.serve(|reader| read(reader, &range, is_part))
                 })
             }
-            Request::Range(Read { range, at_least: None, is_part }) => {
-                let local = range.serializable;
-                self.permitted(local, timeout, move |reader, _| read(reader, &range, is_part))
+            Request::Range(Read { range, at_least: None, lease, is_part }) => {
+                let otherwise = if lease { Permission::Lease } else { Permission::Majority };
+                let permission = Permission::local_if(range.serializable, otherwise);
+                self.permitted(permission, timeout, move |reader, _| read(reader, &range, is_part))
             }
             Request::ReadTxn(txn) => {
                 let local = txn.is_serializable();
-                self.permitted(local, timeout, move |reader, _| reader.txn(&txn).map(Response::Txn))
+                let permission = Permission::local_if(local, Permission::Majority);
+                self.permitted(permission, timeout, move |reader, _| {
+                    reader.txn(&txn).map(Response::Txn)
+                })
             }
-            Request::Hash(revision) => self.permitted(false, timeout, move |reader, _| {
-                reader.hash(revision).map(Response::Hash)
-            }),
+            Request::Hash(revision) => {
+                self.permitted(Permission::Majority, timeout, move |reader, _| {
+                    reader.hash(revision).map(Response::Hash)
+                })
+            }
             Request::LeaseTimeToLive(request) => {
-                self.permitted(false, timeout, move |reader, now| {
+                self.permitted(Permission::Majority, timeout, move |reader, now| {
                     Ok(Response::LeaseTimeToLive(reader.time_to_live(&request, now)?))
                 })
             }
-            Request::Leases => self.permitted(false, timeout, move |reader, now| {
+            Request::Leases => self.permitted(Permission::Majority, timeout, move |reader, now| {
                 Ok(Response::Leases(reader.leases(now)))
             }),
-            Request::Alarms => self.permitted(false, timeout, move |reader, _| {
+            Request::Alarms => self.permitted(Permission::Majority, timeout, move |reader, _| {
                 let header = Some(ResponseHeader::at(reader.revision()));
                 Ok(Response::Alarm(AlarmResponse { header, alarms: reader.alarms() }))
             }),
             Request::Watch(query) => self.watch(query, timeout),
-            Request::WatchNow(query) => self.permitted(true, timeout, move |reader, _| {
-                reader.watch_now(&query).map(watch_response)
-            }),
+            Request::WatchNow(query) => {
+                self.permitted(Permission::Local, timeout, move |reader, _| {
+                    reader.watch_now(&query).map(watch_response)
+                })
+            }
             Request::Swept(revision) => {
                 self.reached(Milestone::Swept(revision), timeout, |_| Ok(Response::Done))
             }
@@ -157,22 +165,23 @@ impl Threads {
         })
     }
 
-    /// Reads once a majority confirmed that this member may, or at once if `local`.
+    /// Reads once it is permitted.
     fn permitted(
         &self,
-        local: bool,
+        permission: Permission,
         timeout: Duration,
         read: impl FnOnce(&Reader, Instant) -> Result<Response, RequestError> + Send + 'static,
     ) -> Pending<Response> {
         let serve = move |member: &Member| member.serve(|r| read(r, member.driver.now()));
-        if !local {
-            let completion = self.0.driver.read(timeout);
-            return self.pending(completion, move |member, ()| serve(member));
-        }
-        if self.0.driver.stop_cause().is_some() {
-            return Pending::ready(Err(self.0.stopped()));
-        }
-        Pending::ready(serve(&self.0))
+        let completion = match permission {
+            Permission::Majority => self.0.driver.read(timeout),
+            Permission::Lease => self.0.driver.read_by_lease(timeout),
+            Permission::Local if self.0.driver.stop_cause().is_some() => {
+                return Pending::ready(Err(self.0.stopped()));
+            }
+            Permission::Local => return Pending::ready(serve(&self.0)),
+        };
+        self.pending(completion, move |member, ()| serve(member))
     }
 
     /// Waits for the next events of a watch, or for its time to be over.
@@ -246,6 +255,23 @@ impl Threads {
     ) -> Pending<Response> {
         let step = Step { completion, finish: Some(finish), member: self.0.clone() };
         Pending::waiting(Box::new(step))
+    }
+}
+
+/// Who permits a read.
+#[derive(Clone, Copy)]
+enum Permission {
+    /// A majority, which is asked.
+    Majority,
+    /// A read lease of this member, or else a majority.
+    Lease,
+    /// Nobody: what is read may be old.
+    Local,
+}
+
+impl Permission {
+    fn local_if(local: bool, otherwise: Self) -> Self {
+        if local { Self::Local } else { otherwise }
     }
 }
 

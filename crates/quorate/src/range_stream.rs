@@ -98,6 +98,7 @@ impl RangeStream {
                 // This member stands at that revision, or later.
                 request.serializable = true;
                 self.range.at_least = None;
+                self.range.lease = false;
                 request.key = key_after(&last.key);
                 response.count = 0;
             }

@@ -19,12 +19,14 @@ pub struct Range {
     pub(crate) request: RangeRequest,
     /// The revision that the member's own state must have come to, if that is all that is asked.
     pub(crate) at_least: Option<i64>,
+    /// Whether a leader may answer under a read lease.
+    pub(crate) lease: bool,
 }
 
 impl Range {
     /// One key.
     pub fn key(key: impl Into<Bytes>) -> Self {
-        Self { request: RangeRequest::key(key), at_least: None }
+        Self { request: RangeRequest::key(key), at_least: None, lease: false }
     }
 
     /// Every key that starts with `prefix`; an empty prefix means all keys.
@@ -92,6 +94,7 @@ impl Range {
     pub fn local(mut self) -> Self {
         self.request.serializable = true;
         self.at_least = None;
+        self.lease = false;
         self
     }
 
@@ -103,6 +106,38 @@ impl Range {
     pub fn at_least(mut self, revision: i64) -> Self {
         self.request.serializable = true;
         self.at_least = Some(revision);
+        self.lease = false;
+        self
+    }
+
+    /// Under a read lease, if this member holds one: a leader that heard from a majority within
+    /// the last half of an election timeout answers at once, without asking anybody. Everywhere
+    /// else, and once in half an election timeout at the leader, it is a read like any other, at
+    /// its price of a round trip to a majority.
+    ///
+    /// It is linearizable, as a read is without this, **as long as clocks keep their rates**: no
+    /// member's clock may run twice as fast as another's or faster, or stand still while others go
+    /// on, and all members must have the same
+    /// [`election_timeout`](crate::Config::election_timeout). Jumps of the time of day do no harm.
+    /// A machine that is suspended, or a virtual one that is moved, may stop its clock: then an
+    /// answer may be stale. Reads without this need no clock, so leave it out where the round trip
+    /// is not what hurts.
+    ///
+    /// This has nothing to do with leases on keys. In a transaction it has no effect.
+    ///
+    /// ```
+    /// use quorate::{Config, MemoryData, Node, Range};
+    /// # let db = Node::open(Config::in_memory(&MemoryData::new()))?;
+    /// db.put("k", "v").wait()?;
+    /// let found = db.range(Range::key("k").lease()).wait()?;
+    /// assert_eq!(found.kvs.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lease(mut self) -> Self {
+        self.request.serializable = false;
+        self.at_least = None;
+        self.lease = true;
         self
     }
 
@@ -139,7 +174,7 @@ impl Range {
 
 impl From<RangeRequest> for Range {
     fn from(request: RangeRequest) -> Self {
-        Self { request, at_least: None }
+        Self { request, at_least: None, lease: false }
     }
 }
 

@@ -55,13 +55,15 @@ pub struct Read {
     pub range: RangeRequest,
     /// The revision that the member's own state must have come to, for a `serializable` range.
     pub at_least: Option<i64>,
+    /// Whether a leader may answer under a read lease, unless the range is `serializable`.
+    pub lease: bool,
     /// Whether keys beyond the limit are left alone; then the count is that of the keys given.
     pub is_part: bool,
 }
 
 impl From<RangeRequest> for Read {
     fn from(range: RangeRequest) -> Self {
-        Self { range, at_least: None, is_part: false }
+        Self { range, at_least: None, lease: false, is_part: false }
     }
 }
 

@@ -71,6 +71,27 @@ fn three_members_agree_and_survive_the_leader() {
 }
 
 #[test]
+fn reads_by_lease_see_every_write_and_need_nobody_at_the_leader() {
+    let three = Three::new();
+    let nodes: Vec<Node> = (0..3).map(|i| three.open(i)).collect();
+    let by_lease = || {
+        let count = |node: &Node| node.status().consensus.expect("runs").counters.reads_by_lease;
+        nodes.iter().map(count).sum::<u64>()
+    };
+    let mut written = 0;
+    while written < 60 || (by_lease() == 0 && written < 10_000) {
+        let writer = &nodes[written % 3];
+        writer.put("k", format!("{written}")).wait().expect("written");
+        for node in &nodes {
+            let found = node.range(Range::key("k").lease()).wait().expect("read");
+            assert_eq!(&found.kvs[0].value[..], written.to_string().as_bytes());
+        }
+        written += 1;
+    }
+    assert!(by_lease() > 0, "no lease was ever held");
+}
+
+#[test]
 fn without_a_majority_requests_time_out_and_say_what_is_known() {
     let three = Three::new();
     let nodes: Vec<Node> = (0..3).map(|i| three.open(i)).collect();

@@ -2,6 +2,8 @@
 
 #[path = "core/cluster.rs"]
 mod cluster;
+#[path = "core/leases.rs"]
+mod leases;
 
 use bytes::Bytes;
 use cluster::{Cluster, LONG};

@@ -247,6 +247,8 @@ pub struct Counts {
     pub progress_repaired: u64,
     /// Messages that a core refused.
     pub messages_refused: u64,
+    /// Reads permitted under a read lease.
+    pub reads_by_lease: u64,
     /// Whole states compared.
     pub states_compared: u64,
     /// Answers with events to the watchers of a plan.
@@ -287,7 +289,7 @@ enum Merge {
     Max,
 }
 
-const FIELDS: [Field; 22] = [
+const FIELDS: [Field; 23] = [
     ("operations", Merge::Sum, |counts| &mut counts.operations),
     ("operations done", Merge::Sum, |counts| &mut counts.operations_done),
     ("operations failed", Merge::Sum, |counts| &mut counts.operations_failed),
@@ -302,6 +304,7 @@ const FIELDS: [Field; 22] = [
     ("snapshots installed", Merge::Sum, |counts| &mut counts.snapshots_installed),
     ("progress repaired", Merge::Sum, |counts| &mut counts.progress_repaired),
     ("messages refused", Merge::Sum, |counts| &mut counts.messages_refused),
+    ("reads by lease", Merge::Sum, |counts| &mut counts.reads_by_lease),
     ("states compared", Merge::Sum, |counts| &mut counts.states_compared),
     ("watch batches", Merge::Sum, |counts| &mut counts.watch_batches),
     ("watch events", Merge::Sum, |counts| &mut counts.watch_events),

@@ -5,6 +5,7 @@
 //! [`Plan::from_json`] and run again. Times stand in files as whole nanoseconds.
 
 mod classes;
+mod clocks;
 mod concrete;
 pub(crate) mod draw;
 mod fault;

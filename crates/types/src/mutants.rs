@@ -336,6 +336,12 @@ mutants! {
     M89,
     /// A process that stood still is told that its lease lives.
     M90,
+    /// A read lease lasts three election timeouts.
+    M91,
+    /// A member that knows no leader votes though it acknowledged one a moment ago.
+    M92,
+    /// A read lease holds while leadership is being transferred.
+    M93,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What arrives from peers.
 
 use bytes::Bytes;
-use quorate_types::{MemberId, mutant};
+use quorate_types::{Instant, MemberId, mutant};
 use raft::eraftpb::{Message, MessageType};
 
 use super::check::Verdict;
@@ -11,7 +11,12 @@ use super::{Core, CoreError, check, convert};
 use crate::wire::{Peer, TransferLeader};
 
 impl<T, R> Core<T, R> {
-    pub(super) fn on_message(&mut self, from: MemberId, bytes: Bytes) -> Result<(), CoreError> {
+    pub(super) fn on_message(
+        &mut self,
+        from: MemberId,
+        bytes: Bytes,
+        now: Instant,
+    ) -> Result<(), CoreError> {
         if self.appends.replacing() {
             // The state is being replaced; peers repeat what matters.
             self.counters.messages_dropped += 1;
@@ -23,7 +28,8 @@ impl<T, R> Core<T, R> {
                 Ok(message) if message.get_msg_type() != MessageType::MsgSnapshot => {
                     mutant!(M41c, { self.count_heartbeat(from, &message) });
                     let foreign = mutant!(M41b, message, self.as_of_this_term(message));
-                    self.step_foreign(from, mutant!(M61, foreign, with_a_long_log(foreign)))?;
+                    let foreign = mutant!(M61, foreign, with_a_long_log(foreign));
+                    self.step_foreign(from, foreign, now)?;
                     mutant!(M50, { self.commit_by_counting() });
                 }
                 _ => self.refuse("a raft message that does not travel, or not here"),
@@ -45,7 +51,7 @@ impl<T, R> Core<T, R> {
             Ok(Peer::ReadIndexResponse(response)) => self.reads.confirm_request(response),
             Ok(Peer::TransferLeader(TransferLeader { to })) => {
                 if self.leads() {
-                    self.raw.transfer_leader(to);
+                    self.transfer_to(to);
                 }
             }
         }
@@ -57,13 +63,23 @@ impl<T, R> Core<T, R> {
         &mut self,
         from: MemberId,
         message: Message,
+        now: Instant,
     ) -> Result<(), CoreError> {
+        if self.promised_against(&message, now) {
+            return Ok(());
+        }
+        let is_heartbeat = message.get_msg_type() == MessageType::MsgHeartbeat;
+        let term = message.term;
         match check::check(&message, from, &self.raw)? {
             Verdict::Refuse(reason) => self.refuse(reason),
             Verdict::Accept => {
                 // The only errors are of messages from strangers and of proposals.
                 if self.raw.step(message).is_err() {
                     self.refuse("an answer from a stranger");
+                }
+                // One of an older term was not acknowledged.
+                if is_heartbeat && term == self.raw.raft.term {
+                    self.promise(now);
                 }
             }
         }
@@ -77,7 +93,7 @@ impl<T, R> Core<T, R> {
 
     pub(super) fn on_transfer_leader(&mut self, to: MemberId) {
         if self.leads() {
-            self.raw.transfer_leader(to.get());
+            self.transfer_to(to.get());
         } else if let Some(leader) = self.leader() {
             self.send(leader, Peer::TransferLeader(TransferLeader { to: to.get() }));
         }

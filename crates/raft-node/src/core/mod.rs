@@ -12,6 +12,7 @@ mod appends;
 mod check;
 mod config;
 mod convert;
+mod lease;
 mod messages;
 #[cfg(feature = "mutants")]
 mod mutations;
@@ -38,6 +39,7 @@ pub use self::outputs::{
 };
 
 use self::appends::Appends;
+use self::lease::Lease;
 use self::proposals::Proposals;
 use self::reads::Reads;
 use self::snapshots::Snapshots;
@@ -113,6 +115,7 @@ pub struct Core<T, R> {
     /// Forwarded commands without an answer are sent again at this time.
     next_resend: Instant,
     reads: Reads<T>,
+    lease: Lease,
     appends: Appends,
     snapshots: Snapshots,
     /// The last entry applied.
@@ -157,6 +160,7 @@ impl<T, R> Core<T, R> {
         let raw = RawNode::new(&raft_config(member, &tuning, found.applied), tail, &logger)
             .map_err(|e| CoreError::Raft { detail: e.to_string() })?;
         let alone = membership.members() == [member];
+        let lived_before = found.log.hard_state.term > Term::new(0);
         let mut core = Self {
             member,
             random: SplitMix64::new(seed),
@@ -165,6 +169,7 @@ impl<T, R> Core<T, R> {
             proposals: Proposals::new(member, mutant!(M60, incarnation, 1)),
             next_resend: now,
             reads: Reads::new(incarnation),
+            lease: Lease::new(lived_before && !alone, now, &tuning),
             appends: Appends::default(),
             snapshots: Snapshots::default(),
             applied: found.applied,
@@ -199,14 +204,14 @@ impl<T, R> Core<T, R> {
     pub fn handle(&mut self, input: Input<T, R>, now: Instant) -> Result<(), CoreError> {
         self.advance_clock(now);
         match input {
-            Input::Message { from, message } => self.on_message(from, message)?,
+            Input::Message { from, message } => self.on_message(from, message, now)?,
             Input::Propose { ticket, payload, deadline } => {
                 let added = self.proposals.add(ticket, payload, deadline, &self.tuning);
                 if let Err((ticket, error)) = added {
                     self.outputs.answers.push((ticket, Err(error)));
                 }
             }
-            Input::Read { ticket, deadline } => self.reads.add(ticket, deadline),
+            Input::Read { ticket, deadline, lease } => self.reads.add(ticket, deadline, lease),
             Input::Appended { number } => self.on_appended(number),
             Input::Applied { position, responses } => self.on_applied(position, responses),
             Input::Flushed { position } => self.on_flushed(position),

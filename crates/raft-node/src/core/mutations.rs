@@ -1,7 +1,7 @@
 //! What some of the built-in bugs do at their places; see `quorate_types::mutants`.
 
 use quorate_storage::LogBatch;
-use quorate_types::{LogIndex, MemberId};
+use quorate_types::{Instant, LogIndex, MemberId};
 use raft::eraftpb::{Message, MessageType};
 
 use super::Core;
@@ -43,8 +43,8 @@ impl<T, R> Core<T, R> {
     }
 
     /// M23: answers the reads that wait from what this member knows.
-    pub(super) fn confirm_unasked(&mut self) {
-        let context = self.reads.start_round();
+    pub(super) fn confirm_unasked(&mut self, now: Instant) {
+        let context = self.reads.start_round(now);
         let index = LogIndex::new(self.raw.raft.raft_log.committed);
         for (to, answer) in self.reads.confirm_round(context, index) {
             self.send(to, Peer::ReadIndexResponse(answer));
@@ -52,16 +52,16 @@ impl<T, R> Core<T, R> {
     }
 
     /// M25, M41d: as M23, in certain moments.
-    pub(super) fn confirm_if(&mut self, moment: bool) {
+    pub(super) fn confirm_if(&mut self, moment: bool, now: Instant) {
         if moment {
-            self.confirm_unasked();
+            self.confirm_unasked(now);
         }
     }
 
     /// M17b: asks the leader by the message of the crate.
-    pub(super) fn forward_reads(&mut self) {
+    pub(super) fn forward_reads(&mut self, now: Instant) {
         if self.reads.has_waiting() {
-            let context = self.reads.start_round();
+            let context = self.reads.start_round(now);
             self.raw.read_index(context.to_be_bytes().to_vec());
             self.after_raft();
         }

@@ -34,6 +34,8 @@ pub enum Input<T, R> {
         ticket: T,
         /// When the caller gives up.
         deadline: Instant,
+        /// Whether a leader may answer under a read lease, if it holds one, instead of asking.
+        lease: bool,
     },
     /// The log holds every append up to and with this number, durably where asked for.
     Appended {
@@ -288,4 +290,6 @@ pub struct Counters {
     pub snapshots_installed: u64,
     /// Times this member became leader.
     pub elections_won: u64,
+    /// Reads permitted under a read lease.
+    pub reads_by_lease: u64,
 }

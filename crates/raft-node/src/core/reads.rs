@@ -25,6 +25,8 @@ pub(super) struct Reads<T> {
     /// The request of this follower to the leader, with the reads that it covers.
     request: Option<Request<T>>,
     next_request: u64,
+    /// When the newest round was sent that a majority confirmed, in this term.
+    last_confirmed: Option<Instant>,
     /// Reads that may be served once the index is applied.
     confirmed: BTreeMap<LogIndex, Vec<Read<T>>>,
     /// No read expires before this; it may be earlier than the first deadline, never later.
@@ -34,9 +36,12 @@ pub(super) struct Reads<T> {
 struct Read<T> {
     ticket: T,
     deadline: Instant,
+    /// Whether a read lease is good enough for it.
+    lease: bool,
 }
 
 struct Round<T> {
+    sent: Instant,
     local: Vec<Read<T>>,
     remote: Vec<(MemberId, ReadIndexRequest)>,
 }
@@ -57,15 +62,16 @@ impl<T> Reads<T> {
             next_context: 1,
             request: None,
             next_request: 1,
+            last_confirmed: None,
             confirmed: BTreeMap::new(),
             earliest: Instant::MAX,
         }
     }
 
-    /// Takes a read of a caller.
-    pub(super) fn add(&mut self, ticket: T, deadline: Instant) {
+    /// Takes a read of a caller; with `lease` it may be answered under a read lease.
+    pub(super) fn add(&mut self, ticket: T, deadline: Instant, lease: bool) {
         self.earliest = self.earliest.min(deadline);
-        self.waiting.push(Read { ticket, deadline });
+        self.waiting.push(Read { ticket, deadline, lease });
     }
 
     /// Takes a follower's request; the oldest is dropped if too many wait, its sender asks again.
@@ -83,12 +89,12 @@ impl<T> Reads<T> {
     }
 
     /// Starts a round with everything that waits and returns its context, never used before.
-    pub(super) fn start_round(&mut self) -> u64 {
+    pub(super) fn start_round(&mut self, now: Instant) -> u64 {
         let context = mutant!(M17a, self.next_context, 1);
         self.next_context += 1;
         let local = std::mem::take(&mut self.waiting);
         let remote = self.remote.drain(..).collect();
-        self.rounds.insert(context, Round { local, remote });
+        self.rounds.insert(context, Round { sent: now, local, remote });
         context
     }
 
@@ -112,6 +118,7 @@ impl<T> Reads<T> {
         index: LogIndex,
     ) -> Vec<(MemberId, ReadIndexResponse)> {
         let Some(round) = self.rounds.remove(&context) else { return Vec::new() };
+        self.last_confirmed = self.last_confirmed.max(Some(round.sent));
         self.confirmed.entry(index).or_default().extend(round.local);
         let answer = |(to, request): (MemberId, ReadIndexRequest)| {
             let ReadIndexRequest { incarnation, id } = request;
@@ -120,8 +127,25 @@ impl<T> Reads<T> {
         round.remote.into_iter().map(answer).collect()
     }
 
+    /// When the newest round was sent that a majority confirmed, if there was one in this term.
+    pub(super) fn last_confirmed(&self) -> Option<Instant> {
+        self.last_confirmed
+    }
+
+    /// This leader holds a lease: those that wait and are content with it may be served once
+    /// `index` is applied. Returns how many.
+    pub(super) fn confirm_by_lease(&mut self, index: LogIndex) -> u64 {
+        let content: Vec<_> = self.waiting.extract_if(.., |read| read.lease).collect();
+        let count = content.len() as u64;
+        if !content.is_empty() {
+            self.confirmed.entry(index).or_default().extend(content);
+        }
+        count
+    }
+
     /// Leadership or term changed: rounds and requests under way will never be answered.
     pub(super) fn restart(&mut self) {
+        self.last_confirmed = None;
         for (_, round) in std::mem::take(&mut self.rounds) {
             self.waiting.extend(round.local);
         }
@@ -229,11 +253,11 @@ mod tests {
     #[test]
     fn contexts_never_repeat_even_after_a_restart() {
         let mut reads = Reads::new(1);
-        reads.add("a", LATE);
-        assert_eq!(reads.start_round(), 1);
+        reads.add("a", LATE, false);
+        assert_eq!(reads.start_round(NOW), 1);
         reads.restart();
         assert!(reads.wants_round());
-        assert_eq!(reads.start_round(), 2);
+        assert_eq!(reads.start_round(NOW), 2);
         assert!(reads.confirm_round(1, LogIndex::new(9)).is_empty());
         assert!(reads.take_ready(LogIndex::new(9)).is_empty());
         reads.confirm_round(2, LogIndex::new(9));
@@ -244,7 +268,7 @@ mod tests {
     #[test]
     fn an_answer_to_an_earlier_life_or_request_is_ignored() {
         let mut reads = Reads::new(2);
-        reads.add("a", LATE);
+        reads.add("a", LATE, false);
         let first = reads.next_request(NOW, Instant::ZERO).expect("a read waits");
         assert_eq!(reads.next_request(NOW, Instant::ZERO), None);
         let second = reads.next_request(NOW, NOW).expect("no answer in time");
@@ -260,14 +284,14 @@ mod tests {
     #[test]
     fn every_stage_expires() {
         let mut reads = Reads::new(1);
-        reads.add("confirmed", LATE);
-        let context = reads.start_round();
+        reads.add("confirmed", LATE, false);
+        let context = reads.start_round(NOW);
         reads.confirm_round(context, LogIndex::new(9));
-        reads.add("round", LATE);
-        reads.start_round();
-        reads.add("request", LATE);
+        reads.add("round", LATE, false);
+        reads.start_round(NOW);
+        reads.add("request", LATE, false);
         reads.next_request(NOW, Instant::ZERO);
-        reads.add("waiting", LATE);
+        reads.add("waiting", LATE, false);
         assert_eq!(reads.next_deadline(), Some(LATE));
         assert_eq!(reads.expire(LATE), ["waiting", "round", "confirmed", "request"]);
         assert_eq!(reads.next_deadline(), None);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_types::{Instant, mutant};
+use quorate_types::{Instant, LogIndex, mutant};
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::Core;
@@ -58,19 +58,23 @@ impl<T, R> Core<T, R> {
     pub(super) fn pump_reads(&mut self, now: Instant) {
         if self.leads() {
             // Before its first commit in a term the crate drops reads without a word.
-            mutant!(M23, { self.confirm_unasked() });
-            mutant!(M25, { self.confirm_if(!self.raw.raft.commit_to_current_term()) });
-            mutant!(M41d, { self.confirm_if(self.raw.raft.lead_transferee.is_some()) });
+            mutant!(M23, { self.confirm_unasked(now) });
+            mutant!(M25, { self.confirm_if(!self.raw.raft.commit_to_current_term(), now) });
+            mutant!(M41d, { self.confirm_if(self.raw.raft.lead_transferee.is_some(), now) });
+            if self.holds_lease(now) {
+                let index = LogIndex::new(self.raw.raft.raft_log.committed);
+                self.counters.reads_by_lease += self.reads.confirm_by_lease(index);
+            }
             let answers = self.raw.raft.commit_to_current_term();
             if self.reads.wants_round() && mutant!(M19a, answers, true) {
-                let context = self.reads.start_round();
+                let context = self.reads.start_round(now);
                 self.raw.read_index(context.to_be_bytes().to_vec());
                 self.after_raft();
             }
             return;
         }
         let Some(leader) = self.leader() else { return };
-        mutant!(M17b, { return self.forward_reads() });
+        mutant!(M17b, { return self.forward_reads(now) });
         let before = now - self.tuning.heartbeat_interval;
         if let Some(request) = self.reads.next_request(now, before) {
             self.send(leader, Peer::ReadIndexRequest(request));

@@ -96,7 +96,7 @@ impl<R: Send + 'static> Consensus<R> {
             Event::Propose { ticket, payload, deadline } => {
                 Input::Propose { ticket, payload, deadline }
             }
-            Event::Read { ticket, deadline } => Input::Read { ticket, deadline },
+            Event::Read { ticket, deadline, lease } => Input::Read { ticket, deadline, lease },
             Event::Report(input) => input,
             Event::TransferLeader(to) => Input::TransferLeader { to },
             Event::Probe(completer) => {

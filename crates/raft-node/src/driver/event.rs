@@ -17,7 +17,7 @@ pub(super) enum Event<R> {
     Message { from: MemberId, message: Bytes },
     Unreachable(MemberId),
     Propose { ticket: Ticket<R>, payload: Bytes, deadline: Instant },
-    Read { ticket: Ticket<R>, deadline: Instant },
+    Read { ticket: Ticket<R>, deadline: Instant, lease: bool },
     Report(Input<Ticket<R>, R>),
     Probe(Completer<Probe>),
     TransferLeader(MemberId),

@@ -82,8 +82,11 @@ impl Cluster {
     }
 
     fn open(&self, id: u64, count: u64) -> Member {
-        let mut log = MemoryLog::new();
-        let found = recover(&mut log, LogPosition::default(), &Bytes::new()).expect("fresh");
+        self.open_with(MemoryLog::new(), id, count)
+    }
+
+    fn open_with(&self, mut log: MemoryLog, id: u64, count: u64) -> Member {
+        let found = recover(&mut log, LogPosition::default(), &Bytes::new()).expect("a sound log");
         let config = CoreConfig {
             member: MemberId::new(id),
             incarnation: log.begin().expect("no fault"),
@@ -115,8 +118,16 @@ impl Cluster {
     }
 
     pub(crate) fn read(&mut self, member: usize, ticket: &str) {
+        self.ask_to_read(member, ticket, false);
+    }
+
+    pub(crate) fn read_by_lease(&mut self, member: usize, ticket: &str) {
+        self.ask_to_read(member, ticket, true);
+    }
+
+    fn ask_to_read(&mut self, member: usize, ticket: &str, lease: bool) {
         let deadline = self.now + Duration::from_secs(10);
-        self.input(member, Input::Read { ticket: ticket.to_owned(), deadline });
+        self.input(member, Input::Read { ticket: ticket.to_owned(), deadline, lease });
     }
 
     pub(crate) fn transfer(&mut self, member: usize, to: usize) {
@@ -164,6 +175,13 @@ impl Cluster {
     pub(crate) fn replace_disk(&mut self, member: usize) {
         let id = self.members[member].id.get();
         self.members[member] = self.open(id, self.members.len() as u64);
+    }
+
+    /// The member begins another life with what its log holds.
+    pub(crate) fn restart(&mut self, member: usize) {
+        let log = std::mem::replace(&mut self.members[member].log, MemoryLog::new());
+        let id = self.members[member].id.get();
+        self.members[member] = self.open_with(log, id, self.members.len() as u64);
     }
 
     // What a test looks at.

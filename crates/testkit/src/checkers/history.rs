@@ -87,6 +87,11 @@ impl Call {
         }
     }
 
+    /// Whether a leader may answer it under a read lease.
+    pub(crate) fn is_content_with_lease(&self) -> bool {
+        matches!(self, Self::Range(read) if read.lease && !read.range.serializable)
+    }
+
     /// Whether it waits at its member until the state has come to something.
     pub(crate) fn is_parked(&self) -> bool {
         match self {

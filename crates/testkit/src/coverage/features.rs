@@ -53,6 +53,7 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
         Call::Range(read) => {
             names.add(read.at_least.is_some(), "range.at_least");
             names.add(read.is_part, "range.part");
+            names.add(call.is_content_with_lease(), "range.lease");
             names.range(&read.range);
         }
         Call::ReadTxn(txn) => {

@@ -23,6 +23,7 @@ pub const SURFACE: &[Covered] = &[
     read("request::count_only", &["range.count_only"], "range"),
     read("request::sort", SORT, "range"),
     read("request::local", &["range.local", "txn.read_only.local"], "range"),
+    read("request::lease", &["range.lease"], "lease"),
     read("request::impl From<RangeRequest> for Range", FILTERS, "range"),
     Covered {
         call: "client::hash",

@@ -1,6 +1,6 @@
 //! Where each bug comes from, how fast it must be found, and where it stands.
 
-use super::Class::{L, M, S};
+use super::Class::{L, M, S, Xl};
 use super::Scenario::{Locks, Plan, Queues};
 use super::{Class, Excluded, Mutant, Row, Scenario};
 
@@ -94,6 +94,9 @@ pub const TABLE: &[Row] = &[
     recipe(Mutant::M88, M, "", "quorate/src/recipes/place.rs", Locks),
     recipe(Mutant::M89, S, "", "quorate/src/recipes/items.rs", Queues),
     recipe(Mutant::M90, L, "", "quorate/src/lease.rs", Locks),
+    row(Mutant::M91, M, "Raft thesis, 6.4.1", "raft-node/src/core/lease.rs"),
+    row(Mutant::M92, Xl, "", "raft-node/src/core/lease.rs"),
+    row(Mutant::M93, L, "Raft thesis, 6.4.1", "raft-node/src/core/lease.rs"),
 ];
 
 /// Bugs that no run of the simulator can reach, and the tests that find them instead.

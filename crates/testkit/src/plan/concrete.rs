@@ -88,7 +88,7 @@ impl Context<'_> {
 
     fn read(self, range: &request::Range) -> Read {
         let at_least = range.at_least.map(|revision| self.revision(revision));
-        Read { range: self.range(range), at_least, is_part: range.part }
+        Read { range: self.range(range), at_least, lease: range.lease, is_part: range.part }
     }
 
     fn range(self, range: &request::Range) -> RangeRequest {

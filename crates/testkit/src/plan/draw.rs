@@ -346,6 +346,15 @@ fn recent(stream: &mut Stream) -> Revision {
     }
 }
 
+/// Lets so many ranges in three be content with a read lease.
+pub(crate) fn lease(mut request: Request, in_three: u64, stream: &mut Stream) -> Request {
+    if let Request::Range(range) = &mut request {
+        let is_own = range.local || range.at_least.is_some();
+        range.lease = !is_own && stream.below(3) < in_three;
+    }
+    request
+}
+
 /// A revision to read at: mostly not long ago, sometimes long ago, now, or not there yet.
 fn revision(stream: &mut Stream) -> Revision {
     match stream.below(12) {

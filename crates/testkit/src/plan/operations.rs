@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate_types::Instant;
 
-use super::draw::{Mix, clears};
+use super::draw::{Mix, clears, lease};
 use super::{Operation, Request};
 use crate::rng::{Purpose, Stream, nanos};
 
@@ -24,6 +24,7 @@ fn begin(seed: u64) -> (Stream, Duration, Mix) {
 /// Operations in order of their time, spread evenly but for chance.
 pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<Operation> {
     let (mut stream, gap, mix) = begin(seed);
+    let leases = Stream::new(seed, Purpose::Operations, LEASES, 0).below(4);
     let mut operations: Vec<Operation> = Vec::new();
     let mut at = Instant::ZERO;
     loop {
@@ -41,7 +42,7 @@ pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<O
         let number = operations.len() as u64;
         // A stream for each request: what one of them draws does not move the others.
         let mut content = Stream::new(seed, Purpose::Operations, CONTENTS, number);
-        let request = mix.request(&mut content);
+        let request = lease(mix.request(&mut content), leases, &mut content);
         let cleared = clears(&request);
         operations.push(Operation { at, member, timeout, request });
         if let Some(alarm) = cleared {
@@ -56,9 +57,11 @@ pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<O
     }
 }
 
-/// The streams of operations: one for their times, one for each request.
+/// The streams of operations: one for their times, one for each request, one for how many reads are
+/// content with a lease.
 const TIMES: u64 = 0;
 const CONTENTS: u64 = 1;
+const LEASES: u64 = 2;
 
 /// How often, and within which time, an alarm is cleared that was raised.
 const CLEARS: usize = 3;

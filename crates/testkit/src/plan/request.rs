@@ -125,6 +125,10 @@ pub struct Range {
     /// Whether keys beyond the limit are not even counted, as for a part of a stream.
     #[serde(default, skip_serializing_if = "is_default")]
     pub part: bool,
+    /// Whether a leader may answer under a read lease, unless `local`; only in runs whose clocks
+    /// keep their rates.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lease: bool,
     /// Whether values are left out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keys_only: bool,

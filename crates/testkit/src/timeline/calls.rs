@@ -31,6 +31,9 @@ pub(super) fn describe_call(call: &Call) -> String {
             Ok(Some(other)) => words::plain(&format!("{other:?}"), &[]),
             Ok(None) | Err(_) => "bytes that are no command".to_owned(),
         },
+        Call::Range(read) if call.is_content_with_lease() => {
+            format!("{} by lease", describe_range(&read.range))
+        }
         Call::Range(read) => describe_range(&read.range),
         Call::ReadTxn(txn) => describe_txn(txn),
         Call::Hash(revision) => format!("hash at {revision}"),

@@ -75,8 +75,9 @@ impl World<'_> {
             call if call.is_local() || self.reads_without_asking(place) => {
                 self.serve(place, ticket)?;
             }
-            _ => {
-                self.tell(place, Input::Read { ticket, deadline });
+            call => {
+                let lease = call.is_content_with_lease() && self.plan.clocks_keep_rates();
+                self.tell(place, Input::Read { ticket, deadline, lease });
             }
         }
         Ok(ticket)

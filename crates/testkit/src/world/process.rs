@@ -282,6 +282,7 @@ impl World<'_> {
         self.counts.progress_repaired += counters.progress_repaired;
         self.counts.messages_refused += counters.messages_refused;
         self.counts.snapshots_installed += counters.snapshots_installed;
+        self.counts.reads_by_lease += counters.reads_by_lease;
     }
 
     fn restart_after(&mut self, place: usize, down: Duration) {
