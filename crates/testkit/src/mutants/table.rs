@@ -82,7 +82,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M84, M, "", "mvcc/src/lease/commands.rs"),
     row(Mutant::M85, S, "", "mvcc/src/lease/commands.rs"),
     row(Mutant::M86, M, "", "mvcc/src/store.rs"),
-    row(Mutant::M87, M, "", "mvcc/src/lease/timing.rs"),
+    row(Mutant::M87, S, "", "mvcc/src/lease/timing.rs"),
 ];
 
 const fn row(mutant: Mutant, class: Class, source: &'static str, place: &'static str) -> Row {
