@@ -90,7 +90,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M84, M, "", "mvcc/src/lease/commands.rs"),
     row(Mutant::M85, S, "", "mvcc/src/lease/commands.rs"),
     row(Mutant::M86, M, "", "mvcc/src/store.rs"),
-    row(Mutant::M87, M, "", "mvcc/src/lease/timing.rs"),
+    row(Mutant::M87, S, "", "mvcc/src/lease/timing.rs"),
     recipe(Mutant::M88, M, "", "quorate/src/recipes/place.rs", Locks),
     recipe(Mutant::M89, S, "", "quorate/src/recipes/items.rs", Queues),
     recipe(Mutant::M90, L, "", "quorate/src/lease.rs", Locks),
