@@ -28,6 +28,8 @@ const MISSES_MAX: u32 = 32;
 
 impl<'a> OldVersions<'a> {
     pub(crate) fn new(source: &'a dyn Source, span: &KeySpan, at: i64) -> Result<Self, StoreError> {
+        // Nothing was there before revision 0, and no row can be told for it.
+        let at = at.max(0);
         let KeyRange { start, end } = rows(span, at);
         let scan = source.versions_scan(&KeyRange { start, end: end.clone() })?;
         Ok(Self { source, at, end, scan, missed: 0, missed_key: Bytes::new() })

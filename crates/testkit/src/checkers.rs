@@ -6,3 +6,4 @@ pub(crate) mod flush;
 pub(crate) mod history;
 pub(crate) mod invariants;
 pub(crate) mod model;
+pub(crate) mod watch;

@@ -249,6 +249,14 @@ pub struct Counts {
     pub messages_refused: u64,
     /// Whole states compared.
     pub states_compared: u64,
+    /// Answers with events to the watchers of a plan.
+    pub watch_batches: u64,
+    /// Events that they were told.
+    pub watch_events: u64,
+    /// Answers that nothing is left to be told.
+    pub watch_progress: u64,
+    /// Times a watcher went on at another member, or at the same one opened anew.
+    pub watch_resumes: u64,
     /// The longest time, in milliseconds, that a majority took to elect a leader after its faults
     /// had ended.
     pub elect_ms_max: u64,
@@ -279,7 +287,7 @@ enum Merge {
     Max,
 }
 
-const FIELDS: [Field; 18] = [
+const FIELDS: [Field; 22] = [
     ("operations", Merge::Sum, |counts| &mut counts.operations),
     ("operations done", Merge::Sum, |counts| &mut counts.operations_done),
     ("operations failed", Merge::Sum, |counts| &mut counts.operations_failed),
@@ -295,6 +303,10 @@ const FIELDS: [Field; 18] = [
     ("progress repaired", Merge::Sum, |counts| &mut counts.progress_repaired),
     ("messages refused", Merge::Sum, |counts| &mut counts.messages_refused),
     ("states compared", Merge::Sum, |counts| &mut counts.states_compared),
+    ("watch batches", Merge::Sum, |counts| &mut counts.watch_batches),
+    ("watch events", Merge::Sum, |counts| &mut counts.watch_events),
+    ("watch progress", Merge::Sum, |counts| &mut counts.watch_progress),
+    ("watch resumes", Merge::Sum, |counts| &mut counts.watch_resumes),
     ("ms to elect, at most", Merge::Max, |counts| &mut counts.elect_ms_max),
     ("ms to serve, at most", Merge::Max, |counts| &mut counts.serve_ms_max),
     ("ms to converge, at most", Merge::Max, |counts| &mut counts.converge_ms_max),

@@ -20,7 +20,7 @@ pub struct Covered {
     /// What the request is made of, by the names of
     /// [`Report::features`](crate::Report::features).
     pub features: &'static [&'static str],
-    /// The function of `plan::draw` that draws it.
+    /// The function of `plan::draw` or `plan::watches` that draws it.
     pub generator: &'static str,
     /// The checkers that judge the answer, by the names of
     /// [`Violation::checker`](crate::Violation::checker).

@@ -7,7 +7,7 @@ use quorate_mvcc::{Store, TABLES};
 use quorate_raft_node::{CommittedEntry, MachineError, StateMachine};
 use quorate_storage::StorageError;
 use quorate_storage::memory::MemoryEngine;
-use quorate_types::CommandId;
+use quorate_types::{ByteSize, CommandId};
 
 use crate::effect::Answer;
 use crate::sabotage::Sabotage;
@@ -29,9 +29,11 @@ impl Machine {
     pub(crate) fn open(
         engine: &MemoryEngine,
         place: usize,
+        recent_events_size: ByteSize,
         sabotage: Option<Sabotage>,
     ) -> Result<Self, MachineError> {
         let store = Store::open(Arc::new(engine.clone())).map_err(MachineError::new)?;
+        let store = store.with_recent_events_size(recent_events_size);
         Ok(Self { kv: KvMachine::new(store), place, sabotage })
     }
 

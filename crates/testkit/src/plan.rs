@@ -16,6 +16,7 @@ mod limits;
 mod operations;
 mod request;
 mod validate;
+mod watches;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use self::fault::{CutMode, DiskOperation, Fault, Step, Target, TimedFault};
 pub use self::housekeeping::Housekeeping;
 pub use self::json::PlanError;
 pub use self::limits::Limits;
+pub use self::watches::{PlannedWatch, WatchStart};
 
 pub use request::{
     Alarm, Compact, Compare, Delete, Given, Lease, LeaseGrant, LeaseTimeToLive, Op, Put, Range,
@@ -63,6 +65,9 @@ pub struct Plan {
     pub faults: Vec<TimedFault>,
     /// Operations in order of their time.
     pub operations: Vec<Operation>,
+    /// Watchers in order of their time.
+    #[serde(default)]
+    pub watches: Vec<PlannedWatch>,
 }
 
 /// What the network does to messages. Chances are parts of a million for each message.

@@ -56,6 +56,8 @@ pub(crate) enum Event {
     Parked { member: usize, life: u64, ticket: usize },
     /// A background task of a member is due.
     Task { member: usize, life: u64, number: u64 },
+    /// A watcher goes on, if this is still its step.
+    Watcher { watcher: usize, step: u64 },
     /// A member does what is due on its own.
     Chores { member: usize, life: u64 },
     /// An actor's turn comes, if it is still in that wait. Its process is that of a member, and
@@ -89,6 +91,7 @@ impl Event {
             Self::Turn { .. } => 20,
             Self::Parked { .. } => 21,
             Self::Task { .. } => 22,
+            Self::Watcher { .. } => 30,
             Self::Chores { .. } => 23,
         }
     }

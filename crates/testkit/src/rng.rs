@@ -58,6 +58,10 @@ pub enum Purpose {
     Resume = 23,
     /// How long calls that wait at a member take to wake up.
     Parked = 24,
+    /// The watchers of a plan.
+    Watches = 30,
+    /// How fast watchers read, and what they ask for.
+    Watcher = 31,
     /// When members do what they do on their own, and how much of it.
     Chores = 25,
 }

@@ -1,4 +1,4 @@
-//! Makes failing plans small: fewer faults, fewer operations, less noise, rounder numbers.
+//! Makes failing plans small: fewer faults, operations and watches, less noise, rounder numbers.
 //!
 //! All noise of a run comes from streams that depend on a purpose, an entity and a counter, so a
 //! plan without one fault or operation runs like the plan with it until that would have mattered.
@@ -87,6 +87,7 @@ pub fn shrink(plan: &Plan, failure: Box<Failure>, runner: &Runner<'_>, budget: B
         search.cut_start();
         search.calm_sections();
         search.smaller_limits();
+        search.fewer_watches();
         search.fewer_operations();
         search.fewer_faults();
         search.fewer_members();

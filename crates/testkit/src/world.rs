@@ -11,6 +11,7 @@ mod manual;
 mod parked;
 mod process;
 mod storage;
+mod watchers;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ use self::finish::Recovery;
 pub(crate) use self::housekeeping::Chores;
 use self::housekeeping::LeaseTimes;
 use self::parked::Parked;
+use self::watchers::Watchers;
 
 /// A run in progress.
 pub(crate) struct World<'a> {
@@ -72,6 +74,7 @@ pub(crate) struct World<'a> {
     recovery: Option<Recovery>,
     players: Option<Players>,
     parked: Parked,
+    watchers: Watchers,
     lease_times: LeaseTimes,
     finished: bool,
     pub(crate) counts: Counts,
@@ -104,6 +107,7 @@ impl<'a> World<'a> {
             recovery: None,
             players: None,
             parked: Parked::default(),
+            watchers: Watchers::new(plan),
             lease_times: LeaseTimes::default(),
             finished: false,
             counts: Counts::default(),
@@ -184,6 +188,7 @@ impl<'a> World<'a> {
         for (place, operation) in self.plan.operations.iter().enumerate() {
             self.queue.push(operation.at + since, Event::Operation(place));
         }
+        self.begin_watchers();
     }
 
     /// Counts what disturbs the members all the time.
@@ -273,6 +278,7 @@ impl<'a> World<'a> {
             Event::Progress => self.progress(),
             Event::Parked { member, ticket, .. } => self.try_parked(member, ticket),
             Event::Task { member, number, .. } => self.step_task(member, number),
+            Event::Watcher { watcher, step } => self.watcher_step(watcher, step),
             Event::Chores { member, .. } => self.chores(member),
             Event::Turn { actor, number, .. } => self.turn(actor, number),
         }

@@ -205,3 +205,21 @@ fn seeds_that_once_raised_false_alarms() {
     }
     check_plan(include_str!("plans/late_heartbeats_of_an_earlier_life.json"));
 }
+
+/// A call waited at a member for a revision, and the member's clock stood still before the call's
+/// deadline: it never ended.
+#[test]
+fn a_deadline_by_a_clock_that_stood_still() {
+    check_plan(include_str!("plans/a_deadline_by_a_clock_that_stood_still.json"));
+}
+
+/// A hash up to a negative revision was asked for when some key had many versions: the search for
+/// those of that revision never ended.
+#[test]
+fn hashes_up_to_negative_revisions() {
+    for seed in [15, 19, 20, 23, 24, 38] {
+        if let Err(failure) = run_seed(seed, &Options::default()) {
+            panic!("{failure}");
+        }
+    }
+}

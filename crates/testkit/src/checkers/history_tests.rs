@@ -2,8 +2,10 @@
 
 use prost::Message;
 use quorate_kv_api::{
-    Compare, CompareResult, KeyValue, PutRequest, PutResponse, RangeRequest, RangeResponse,
-    ResponseHeader, SortOrder, SortTarget, TargetUnion, TxnResponse,
+    AlarmMember, AlarmResponse, CompactionRequest, CompactionResponse, Compare, CompareResult,
+    KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseLeasesResponse, LeaseStatus,
+    LeaseTimeToLiveResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader,
+    SortOrder, SortTarget, TargetUnion, TxnResponse,
 };
 use quorate_mvcc::{Response, StoreHash};
 use quorate_raft_node::{Command as LogCommand, CommittedEntry};
@@ -293,6 +295,87 @@ fn check_one(call: Call, result: Result<Found, KvError>, expected: Option<&str>)
         .collect();
     history.push(record(call, (1, 5), Ending::Read(result)));
     check_log(&history, &log_of(&puts(), &[]), expected);
+}
+
+/// A log that compacts up to 3 after the puts, and then up to 5; no revision is made by that.
+fn compacted() -> AppliedLog {
+    let compact = |revision| CompactionRequest { revision, physical: false }.into();
+    let commands: Vec<Command> = puts().into_iter().chain([3, 5].map(compact)).collect();
+    let response = CompactionResponse { header: Some(ResponseHeader::at(5)) };
+    log_of(&commands, &[5, 6].map(|sequence| (sequence, Response::Compaction(response))))
+}
+
+/// Checks one read of `a` at a revision, whenever the compactions came.
+fn check_compacted(revision: i64, result: Result<RangeResponse, KvError>, expected: Option<&str>) {
+    let log = compacted();
+    let unknown = |command: &crate::checkers::applied::AppliedCommand| {
+        record(Call::Write(command.payload.clone()), (0, 9), Ending::Unknown)
+    };
+    let mut history: Vec<Record> = log.commands().iter().map(unknown).collect();
+    let range = RangeRequest { revision, ..RangeRequest::key("a") };
+    history.push(record(Call::Range(range.into()), (1, 5), Ending::Read(result.map(Found::Range))));
+    check_log(&history, &log, expected);
+}
+
+#[test]
+fn reads_are_refused_as_far_as_the_store_was_compacted_at_some_moment() {
+    let refused =
+        |requested, compact_revision| Err(KvError::Compacted { requested, compact_revision });
+    for (revision, compact_revision) in [(2, 3), (2, 5), (4, 5)] {
+        check_compacted(revision, refused(revision, compact_revision), None);
+    }
+    for (revision, compact_revision) in [(2, 4), (4, 3), (4, 4), (5, 5)] {
+        check_compacted(revision, refused(revision, compact_revision), Some("read-replay"));
+    }
+    // Before the compactions everything could be read, at the same revision.
+    check_compacted(2, Ok(found(vec![a(A_FIRST)], false, 1)), None);
+    check_compacted(2, Ok(found(vec![a(A_SECOND)], false, 1)), Some("read-replay"));
+}
+
+#[test]
+fn leases_and_alarms_are_listed_as_they_were() {
+    let commands = [LeaseGrantRequest { id: 7, ttl: 2 }.into()];
+    let granted = LeaseGrantResponse {
+        header: Some(ResponseHeader::at(1)),
+        id: 7,
+        ttl: 2,
+        error: String::new(),
+    };
+    let log = log_of(&commands, &[(1, Response::LeaseGrant(granted))]);
+    let check = |call: Call, found: Found, expected: Option<&str>| {
+        let write = Call::Write(commands[0].encode_to_vec().into());
+        let write = record(write, (0, 9), Ending::Unknown);
+        check_log(&[write, record(call, (1, 5), Ending::Read(Ok(found)))], &log, expected);
+    };
+    let header = Some(ResponseHeader::at(1));
+    let listed = |ids: &[i64]| {
+        let leases = ids.iter().map(|id| LeaseStatus { id: *id }).collect();
+        Found::Leases(LeaseLeasesResponse { header, leases })
+    };
+    check(Call::Leases, listed(&[]), None);
+    check(Call::Leases, listed(&[7]), None);
+    check(Call::Leases, listed(&[8]), Some("read-replay"));
+    let asked = LeaseTimeToLiveRequest { id: 7, keys: true };
+    let told = |ttl, granted_ttl, keys| {
+        let found = LeaseTimeToLiveResponse { header, id: 7, ttl, granted_ttl, keys };
+        (Call::LeaseTimeToLive(asked), Found::LeaseTimeToLive(found))
+    };
+    for ((ttl, granted_ttl), expected) in [
+        ((1, 2), None),
+        ((-1, 0), None),
+        ((1, 3), Some("read-replay")),
+        ((-1, 2), Some("read-replay")),
+        ((100, 2), Some("read-replay")),
+    ] {
+        let (call, found) = told(ttl, granted_ttl, vec![]);
+        check(call, found, expected);
+    }
+    let (call, found) = told(1, 2, vec!["a".into()]);
+    check(call, found, Some("read-replay"));
+    let alarm = AlarmMember { member_id: 1, alarm: 1 };
+    let alarms = |alarms| Found::Alarms(AlarmResponse { header, alarms });
+    check(Call::Alarms, alarms(vec![]), None);
+    check(Call::Alarms, alarms(vec![alarm]), Some("read-replay"));
 }
 
 fn check_range_read(range: &RangeRequest, response: RangeResponse, expected: Option<&str>) {

@@ -8,6 +8,7 @@
 //! true of some moment at which the store stood where the answer says.
 
 mod alarms;
+mod changes;
 mod compact;
 mod compare;
 mod hash;
@@ -28,6 +29,7 @@ use quorate_kv_api::{
 use quorate_mvcc::{Response, StoreHash};
 use quorate_types::CommandId;
 
+pub(crate) use self::changes::Change;
 use self::compact::check_revision;
 use self::hash::HashChain;
 use self::leases::Leases;
@@ -42,6 +44,8 @@ pub(crate) struct Model {
     revision: i64,
     versions: Versions,
     hashes: HashChain,
+    /// Everything that ever happened, in order.
+    history: Vec<Change>,
     compacted: Standing<i64>,
     leases: Leases,
     alarms: Standing<Vec<AlarmMember>>,
@@ -75,6 +79,7 @@ impl Model {
             revision: 1,
             versions: Versions::default(),
             hashes: HashChain::new(),
+            history: Vec::new(),
             compacted: Standing::new(-1),
             leases: Leases::new(),
             alarms: Standing::new(Vec::new()),
@@ -86,6 +91,11 @@ impl Model {
 
     pub(crate) fn revision(&self) -> i64 {
         self.revision
+    }
+
+    /// Everything that happened, in the order of the writes.
+    pub(crate) fn history(&self) -> &[Change] {
+        &self.history
     }
 
     /// The keys as they are now.
@@ -164,7 +174,7 @@ impl Model {
                 Response::Chore(self.lease_checkpoint(request))
             }
             CommandKind::Alarm(request) => Response::Alarm(self.alarm(request)?),
-            // Nobody proposes these: members compare no hashes where checkers do.
+            // Members are told not to compare hashes, so nobody proposes it.
             CommandKind::HashMark(_) | CommandKind::HashReport(_) => {
                 return Err(KvError::MalformedCommand);
             }
@@ -178,6 +188,8 @@ impl Model {
 
     fn record(&mut self, key: &Bytes, now: Option<KeyValue>) {
         let main = self.revision + 1;
+        let before = self.versions.get(key, self.revision).cloned();
+        self.history.push(Change::new((main, self.changes), key, now.clone(), before));
         self.hashes.add((main, self.changes), key, now.as_ref());
         self.versions.add(key, main, now);
         self.changes += 1;
@@ -339,10 +351,13 @@ impl Model {
         compact_revision: i64,
     ) -> Result<StoreHash, KvError> {
         let revision = if requested == 0 { head } else { requested };
-        if revision < compact_revision {
+        // A negative revision covers nothing, whatever was compacted.
+        if revision >= 0 && revision < compact_revision {
             return Err(KvError::Compacted { requested, compact_revision });
         }
-        check_revision(requested, head, compact_revision)?;
+        if revision > head {
+            return Err(KvError::FutureRevision { requested, current: head });
+        }
         let hash = match compact_revision {
             -1 => self.hashes.at(revision),
             _ => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quorate_kv_api::{Compare, CompareResult, Limits, TargetUnion};
+use quorate_kv_api::{Compare, CompareResult, LeaseTimeToLiveRequest, Limits, TargetUnion};
 use quorate_mvcc::{Command as LogCommand, Entry, RequestError, Store};
 use quorate_types::{Instant, LogIndex, LogPosition, MemberId, Term};
 
@@ -149,26 +149,8 @@ impl Pair {
                     self.read(call, found, expected.map(Found::Txn));
                 }
             }
-            Call::LeaseTimeToLive(request) => {
-                let found = self.store.reader().time_to_live(request, Instant::ZERO);
-                let found = found.expect("the engine works");
-                let head = self.model.revision();
-                let known = self.model.leases_at(head).last().expect("there is one present");
-                let granted = known.iter().find(|(id, _)| *id == request.id).map(|(_, ttl)| *ttl);
-                let expected = (granted.unwrap_or(-1), granted.unwrap_or(0));
-                assert_eq!((found.ttl, found.granted_ttl), expected);
-                let keys =
-                    if request.keys { self.model.attached(request.id, head) } else { vec![] };
-                assert_eq!(found.keys, keys);
-            }
-            Call::Leases => {
-                let found = self.store.reader().leases(Instant::ZERO);
-                let mut ids: Vec<i64> = found.leases.iter().map(|lease| lease.id).collect();
-                ids.sort_unstable();
-                let known = self.model.leases_at(self.model.revision()).last();
-                let known = known.expect("there is one present");
-                assert!(known.iter().map(|(id, _)| *id).eq(ids));
-            }
+            Call::LeaseTimeToLive(request) => self.check_time_to_live(request),
+            Call::Leases => self.check_leases(),
             Call::Alarms => assert_eq!(self.store.reader().alarms(), self.model.alarms()),
             Call::Watch(_) | Call::WatchNow(_) | Call::Swept(_) => {}
             Call::Hash(revision) => {
@@ -181,6 +163,31 @@ impl Pair {
                 self.read(call, found, expected.map(Found::Hash));
             }
         }
+    }
+
+    fn present_leases(&self) -> &[(i64, i64)] {
+        let known = self.model.leases_at(self.model.revision());
+        known.last().expect("one state is the present one")
+    }
+
+    fn check_leases(&self) {
+        let found = self.store.reader().leases(Instant::ZERO);
+        let mut ids: Vec<i64> = found.leases.iter().map(|lease| lease.id).collect();
+        ids.sort_unstable();
+        assert!(self.present_leases().iter().map(|(id, _)| *id).eq(ids));
+    }
+
+    fn check_time_to_live(&self, request: &LeaseTimeToLiveRequest) {
+        let found = self.store.reader().time_to_live(request, Instant::ZERO);
+        let found = found.expect("the engine works");
+        let known = self.present_leases().iter().find(|(id, _)| *id == request.id);
+        let expected = known.map_or((-1, 0), |(_, granted)| (*granted, *granted));
+        assert_eq!((found.ttl, found.granted_ttl), expected);
+        let keys = match request.keys {
+            true => self.model.attached(request.id, self.model.revision()),
+            false => Vec::new(),
+        };
+        assert_eq!(found.keys, keys);
     }
 
     /// A sweep to the end leaves what it must, and no hash depends on it.

@@ -5,6 +5,7 @@ use quorate_kv_api::{
     Command, CommandKind, Compare, CompareResult, CompareTarget, DeleteRangeRequest, KeySpan,
     KvError, OpRequest, PutRequest, RangeRequest, SortOrder, SortTarget, TxnRequest,
 };
+use quorate_mvcc::WatchQuery;
 
 use crate::checkers::history::Call;
 
@@ -61,6 +62,8 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
         }
         Call::Hash(0) => names.add(true, "hash.now"),
         Call::Hash(_) => names.add(true, "hash.then"),
+        Call::Watch(query) => names.watch(query),
+        Call::WatchNow(_) => names.add(true, "watch.progress"),
         Call::LeaseTimeToLive(request) => {
             names.add(true, "lease.time_to_live");
             names.add(request.keys, "lease.time_to_live.keys");
@@ -68,7 +71,6 @@ pub(crate) fn features_of(call: &Call) -> Vec<&'static str> {
         Call::Leases => names.add(true, "lease.list"),
         Call::Alarms => names.add(true, "alarms"),
         Call::Swept(_) => names.add(true, "compact.swept"),
-        Call::Watch(_) | Call::WatchNow(_) => {}
     }
     names.0
 }
@@ -132,6 +134,21 @@ impl Names {
                 SortTarget::Value => "range.by_value",
             },
         );
+    }
+
+    fn watch(&mut self, query: &WatchQuery) {
+        self.add(
+            true,
+            match query.span {
+                KeySpan::Key(_) => "watch.key",
+                KeySpan::Range { .. } => "watch.between",
+                KeySpan::From(_) => "watch.from",
+            },
+        );
+        self.add(!query.puts, "watch.without_puts");
+        self.add(!query.deletes, "watch.without_deletes");
+        self.add(query.prev_kv, "watch.prev_kv");
+        self.add(query.fragment_bytes.is_some(), "watch.fragmented");
     }
 
     fn txn(&mut self, txn: &TxnRequest, depth: u32) {
@@ -213,6 +230,7 @@ pub(crate) fn refusal_name(cause: &KvError) -> &'static str {
         KvError::InvalidAlarm => "refused.invalid_alarm",
         KvError::MalformedCommand => "refused.malformed_command",
         KvError::NotReadOnly => "refused.not_read_only",
+        KvError::EmptyWatchRange => "refused.empty_watch_range",
         _ => "refused.otherwise",
     }
 }

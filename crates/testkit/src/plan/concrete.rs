@@ -156,9 +156,16 @@ impl Context<'_> {
     }
 
     fn revision(self, revision: Revision) -> i64 {
-        match revision {
-            Revision::At(revision) => revision,
-            Revision::Seen(offset) => self.seen.revision().saturating_add(offset).max(1),
+        revision.resolve(self.seen.revision())
+    }
+}
+
+impl Revision {
+    /// The number meant, by a client that was told of the revision `seen`.
+    pub(crate) fn resolve(self, seen: i64) -> i64 {
+        match self {
+            Self::At(revision) => revision,
+            Self::Seen(offset) => seen.saturating_add(offset).max(1),
         }
     }
 }

@@ -113,7 +113,7 @@ impl Mix {
         }
     }
 
-    fn span(&self, stream: &mut Stream) -> Span {
+    pub(super) fn span(&self, stream: &mut Stream) -> Span {
         let key = self.key(stream);
         match stream.below(10) {
             0..3 => Span::key(key),

@@ -7,8 +7,9 @@ use quorate_types::Instant;
 use super::classes::{FaultClass, Faults, Level};
 use super::faults::fault_timeline;
 use super::housekeeping::Housekeeping;
-use super::operations::operations;
+use super::operations::{mix_of, operations};
 use super::validate::MEMBERS_MAX;
+use super::watches::watches;
 use super::{ClockRate, DelayShape, Disk, Limits, Network, Plan, Work};
 use crate::rng::{MILLION, Purpose, Stream};
 use crate::run::Options;
@@ -39,6 +40,7 @@ impl Plan {
             clocks: noise.clocks(members),
             faults: fault_timeline(seed, members, duration, &options.faults),
             operations: operations(seed, members, duration),
+            watches: watches(seed, members, duration, &mix_of(seed)),
         }
     }
 }
@@ -83,6 +85,7 @@ impl Noise<'_> {
             log_keep_entries: between(0, 5),
             flush_after_size: between(512, 16_384),
             flush_after_entries: between(20, 40),
+            recent_events_size: between(1, 16_384),
             ..timing
         }
     }

@@ -52,7 +52,7 @@ impl Housekeeping {
     }
 
     /// What a member is told whose election timeout is given.
-    pub(crate) fn config(&self, election_timeout: Duration) -> HousekeeperConfig {
+    pub(crate) fn config(&self, member: MemberId, election_timeout: Duration) -> HousekeeperConfig {
         HousekeeperConfig {
             leases: LessorTiming {
                 election_timeout,
@@ -64,8 +64,8 @@ impl Housekeeping {
                 retention => AutoCompaction::Periodic(retention),
             },
             sweep_records_max: self.sweep_records_max,
-            // Members do not compare hashes here: the checkers compare whole states.
-            member: MemberId::new(1),
+            member,
+            // The checkers compare more, and more often.
             hash_check_interval: None,
         }
     }

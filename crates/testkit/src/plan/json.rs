@@ -101,8 +101,8 @@ struct FormatOnly {
 }
 
 impl Plan {
-    /// The plan as the text of a file: the same text for the same plan, byte for byte. Faults and
-    /// operations have a line each.
+    /// The plan as the text of a file: the same text for the same plan, byte for byte. Faults,
+    /// operations and watches have a line each.
     ///
     /// ```
     /// use quorate_testkit::{Options, Plan};
@@ -306,11 +306,11 @@ mod tests {
     }
 
     #[test]
-    fn faults_and_operations_have_a_line_each() {
+    fn faults_operations_and_watches_have_a_line_each() {
         let plan = plan();
-        let (operations, text) = (plan.operations.len(), plan.to_json());
+        let (others, text) = (plan.operations.len() + plan.watches.len(), plan.to_json());
         let lines = text.lines().filter(|line| line.starts_with("      {\"at\""));
-        assert_eq!(lines.count(), plan.faults.len() + operations);
+        assert_eq!(lines.count(), plan.faults.len() + others);
     }
 
     /// The text of a plan with a change is refused at a line because of something.

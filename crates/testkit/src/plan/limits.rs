@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::json;
 
-/// Limits and timing of all members, as in [`Tuning`]. Sizes are in bytes.
+/// Limits and timing of all members, as in [`Tuning`], and the memory for watches. Sizes are in
+/// bytes.
 ///
 /// A type of its own, so that the format of plans does not depend on that of a member's settings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,6 +39,13 @@ pub struct Limits {
     pub flush_after_size: u64,
     /// Log entries after which the state is flushed.
     pub flush_after_entries: u64,
+    /// How much memory the newest events for watches take; those before are read from the tables.
+    #[serde(default = "recent_events_size")]
+    pub recent_events_size: u64,
+}
+
+fn recent_events_size() -> u64 {
+    RECENT_EVENTS_SIZE
 }
 
 impl Limits {
@@ -73,6 +81,7 @@ impl From<Tuning> for Limits {
             log_keep_entries: tuning.log_keep_entries,
             flush_after_size: tuning.flush_after_size.bytes(),
             flush_after_entries: tuning.flush_after_entries,
+            recent_events_size: RECENT_EVENTS_SIZE,
         }
     }
 }
@@ -83,6 +92,9 @@ impl Default for Limits {
         Tuning::default().into()
     }
 }
+
+/// What a store takes that was told nothing.
+const RECENT_EVENTS_SIZE: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -8,11 +8,22 @@ use super::draw::{Mix, clears};
 use super::{Operation, Request};
 use crate::rng::{Purpose, Stream, nanos};
 
-/// Operations in order of their time, spread evenly but for chance.
-pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<Operation> {
+/// What the clients of a seed do.
+pub(super) fn mix_of(seed: u64) -> Mix {
+    begin(seed).2
+}
+
+/// The stream of the times, about how long it is from one operation to the next, and the mix.
+fn begin(seed: u64) -> (Stream, Duration, Mix) {
     let mut stream = Stream::new(seed, Purpose::Operations, TIMES, 0);
     let gap = Duration::from_millis(stream.between(10, 80));
     let mix = Mix::draw(&mut stream);
+    (stream, gap, mix)
+}
+
+/// Operations in order of their time, spread evenly but for chance.
+pub(super) fn operations(seed: u64, members: usize, duration: Duration) -> Vec<Operation> {
+    let (mut stream, gap, mix) = begin(seed);
     let mut operations: Vec<Operation> = Vec::new();
     let mut at = Instant::ZERO;
     loop {

@@ -321,6 +321,6 @@ impl Default for Revision {
 }
 
 /// Whether a plan file may leave a value out.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

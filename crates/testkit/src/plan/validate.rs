@@ -41,6 +41,15 @@ impl Plan {
             self.member(field("member"), operation.member)?;
             time(field("timeout"), operation.timeout, Duration::ZERO)?;
         }
+        for (place, watch) in self.watches.iter().enumerate() {
+            let field = |name: &str| format!("watches[{place}].{name}");
+            within(field("at"), watch.at.as_nanos(), 0, TIME_MAX_NANOS)?;
+            self.member(field("member"), watch.member)?;
+            time(field("pace"), watch.pace, Duration::ZERO)?;
+            // Without any, it would ask for ever without any time passing.
+            time(field("patience"), watch.patience, Duration::from_millis(1))?;
+            within(field("progress_ppm"), watch.progress_ppm, 0, MILLION)?;
+        }
         Ok(())
     }
 
@@ -229,7 +238,7 @@ mod tests {
     use quorate_types::Instant;
 
     use super::*;
-    use crate::plan::{ClockRate, CutMode, TimedFault};
+    use crate::plan::{ClockRate, CutMode, PlannedWatch, TimedFault};
     use crate::run::Options;
 
     /// A change of a plan makes it invalid because of this field.
@@ -292,6 +301,19 @@ mod tests {
         let late = Fault::Stall { target: Target::Leader, lasting: Duration::MAX };
         check_fault("faults[0].fault.lasting", late);
         check_fault("faults[0].fault.down", Fault::CrashAll { down: vec![down; 4] });
+    }
+
+    #[test]
+    fn watches_name_members_that_exist_and_take_time() {
+        let watch = PlannedWatch { patience: Duration::from_secs(1), ..PlannedWatch::default() };
+        let check_watch = |field: &str, watch: PlannedWatch| {
+            check(field, |plan| plan.watches = vec![watch]);
+        };
+        check_watch("watches[0].member", PlannedWatch { member: 3, ..watch.clone() });
+        check_watch("watches[0].at", PlannedWatch { at: Instant::MAX, ..watch.clone() });
+        check_watch("watches[0].pace", PlannedWatch { pace: Duration::MAX, ..watch.clone() });
+        check_watch("watches[0].progress_ppm", PlannedWatch { progress_ppm: 9 << 20, ..watch });
+        check_watch("watches[0].patience", PlannedWatch::default());
     }
 
     #[test]

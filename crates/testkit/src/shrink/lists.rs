@@ -9,12 +9,14 @@ use super::Search;
 use crate::plan::Plan;
 
 impl Search<'_> {
-    /// Takes away all operations, or all faults: many failures need one of them only, and every
-    /// later run is quicker.
+    /// Takes away all operations, all faults, or all watches: many failures need one of them only,
+    /// and every later run is quicker.
     pub(super) fn all_at_once(&mut self) {
         let candidate = Plan { operations: Vec::new(), ..self.plan.clone() };
         self.accepts_some(&candidate, RESEEDS_COARSE);
         let candidate = Plan { faults: Vec::new(), ..self.plan.clone() };
+        self.accepts_some(&candidate, RESEEDS_COARSE);
+        let candidate = Plan { watches: Vec::new(), ..self.plan.clone() };
         self.accepts_some(&candidate, RESEEDS_COARSE);
     }
 
@@ -45,6 +47,14 @@ impl Search<'_> {
             let faults = plan.faults.iter().enumerate();
             let faults = faults.filter(|(place, _)| kept(*place)).map(|(_, fault)| fault.clone());
             Plan { faults: faults.collect(), ..plan.clone() }
+        });
+    }
+
+    pub(super) fn fewer_watches(&mut self) {
+        self.remove_parts(self.plan.watches.len(), |plan, kept| {
+            let watches = plan.watches.iter().enumerate();
+            let watches = watches.filter(|(place, _)| kept(*place)).map(|(_, watch)| watch.clone());
+            Plan { watches: watches.collect(), ..plan.clone() }
         });
     }
 
@@ -105,6 +115,7 @@ fn ending(plan: &Plan, end: Duration) -> Plan {
     plan.duration = end;
     plan.faults.retain(|fault| fault.at < at);
     plan.operations.retain(|operation| operation.at < at);
+    plan.watches.retain(|watch| watch.at < at);
     plan
 }
 
@@ -117,6 +128,10 @@ fn starting(plan: &Plan, start: Duration) -> Plan {
     plan.operations.retain(|operation| operation.at >= at);
     plan.faults.iter_mut().for_each(|fault| fault.at = fault.at - start);
     plan.operations.iter_mut().for_each(|operation| operation.at = operation.at - start);
+    // A watcher goes on to the end, so one that began earlier may still be needed.
+    for watch in &mut plan.watches {
+        watch.at = Instant::ZERO + watch.at.saturating_since(at);
+    }
     plan
 }
 

@@ -27,12 +27,17 @@ fn with_members(plan: &Plan, members: usize) -> Plan {
     bare.clocks.truncate(members);
     bare.operations.clear();
     bare.faults.clear();
+    bare.watches.clear();
     let faults = plan.faults.iter().filter_map(|fault| fitting(&bare, fault)).collect();
     let mut operations = plan.operations.clone();
     for operation in &mut operations {
         operation.member %= members;
     }
-    Plan { faults, operations, ..bare }
+    let mut watches = plan.watches.clone();
+    for watch in &mut watches {
+        watch.member %= members;
+    }
+    Plan { faults, operations, watches, ..bare }
 }
 
 /// A fault as it is possible in this plan.

@@ -86,7 +86,7 @@ fn calm(plan: &Plan) -> Value {
 
 /// The parts of a plan that are noise or limits: all but what it is about.
 fn sections(plan: &Value) -> Vec<String> {
-    let subject = ["seed", "members", "duration", "faults", "operations"];
+    let subject = ["seed", "members", "duration", "faults", "operations", "watches"];
     let Value::Object(fields) = plan else { return Vec::new() };
     fields.keys().filter(|name| !subject.contains(&name.as_str())).cloned().collect()
 }

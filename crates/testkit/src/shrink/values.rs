@@ -12,11 +12,11 @@ impl Search<'_> {
     /// Makes values simpler: those of one name in all faults or all operations at once, then one
     /// after another.
     pub(super) fn simpler_values(&mut self) {
-        for list in ["faults", "operations"] {
+        for list in LISTS {
             self.simpler_together(list);
         }
         self.simpler_requests();
-        for list in ["faults", "operations"] {
+        for list in LISTS {
             let mut place = 0;
             while place < list_of(&to_value(&self.plan), list).len() && !self.is_over() {
                 self.simpler_part(list, place);
@@ -257,6 +257,9 @@ fn distinct(values: impl Iterator<Item = u64>) -> Vec<u64> {
 fn sort_by_time(parts: &mut [Value]) {
     parts.sort_by_key(|part| part["at"].as_u64());
 }
+
+/// The lists of a plan whose parts have values to be made simpler.
+const LISTS: [&str; 3] = ["faults", "operations", "watches"];
 
 /// How many of the shortest requests are tried in the place of each other one.
 const REQUESTS_TRIED: usize = 3;

@@ -82,6 +82,8 @@ impl Sim {
         let mut stream = Stream::new(seed, Purpose::Workload, 0, 0);
         plan.operations =
             self.workload.as_ref().map_or(Vec::new(), |w| w.operations(&shape, &mut stream));
+        // Users' actors watch for themselves.
+        plan.watches.clear();
         for (number, nemesis) in (0..).zip(&self.nemeses) {
             let mut stream = Stream::new(seed, Purpose::Nemesis, number, 0);
             plan.faults.extend(nemesis.faults(&shape, &mut stream));

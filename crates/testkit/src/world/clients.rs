@@ -186,6 +186,7 @@ impl World<'_> {
             .line(self.now, || format!("call {ticket} at {} ends: {ending:?}", record.member));
         record.ended = Some((self.now, ending));
         self.tell_actor(ticket);
+        self.tell_watcher(ticket);
     }
 
     /// Counts what the calls were made of that a store answered, and the causes of refusals.

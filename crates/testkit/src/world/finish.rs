@@ -9,7 +9,8 @@ use quorate_kv_api::{Command, PutRequest, RangeRequest};
 use quorate_types::Instant;
 
 use super::World;
-use crate::checkers::history::{self, Call, Ending};
+use crate::checkers::history::{self, Call, Ending, Record};
+use crate::checkers::watch;
 use crate::counts::FaultKind;
 use crate::member::Ticket;
 use crate::network::SLOW_MAX;
@@ -148,6 +149,10 @@ impl World<'_> {
         }
         let (recovered, result) = (self.recovered(&recovery), self.check_time(&recovery));
         if recovered {
+            if recovery.complete && !self.watchers_caught_up()? {
+                self.recovery = Some(recovery);
+                return Ok(());
+            }
             return self.next_phase(recovery);
         }
         self.recovery = Some(recovery);
@@ -213,16 +218,10 @@ impl World<'_> {
     /// all, whether nobody waits for an answer.
     fn recovered(&self, recovery: &Recovery) -> bool {
         let commit = self.consensus.commit();
+        let mut recent = self.history.iter().rev().take(RECENT_CALLS);
         recovery.proofs.iter().all(|proof| proof.done >= recovery.wanted())
             && recovery.who.iter().all(|place| self.members[*place].last.applied == commit)
-            && (!recovery.complete
-                || (self.chores_left().is_none()
-                    && self
-                        .history
-                        .iter()
-                        .rev()
-                        .take(RECENT_CALLS)
-                        .all(|call| call.ended.is_some())))
+            && (!recovery.complete || (self.chores_left().is_none() && recent.all(has_ended)))
     }
 
     /// Each part of a recovery has its time.
@@ -260,9 +259,8 @@ impl World<'_> {
         let commit = self.consensus.commit();
         let open = self.history.iter().filter(|call| call.ended.is_none()).count();
         let left = self.chores_left();
-        format!(
-            "{who:?}, commit {commit}, {open} calls open, {left:?}, {proofs:?}, members {members:#?}"
-        )
+        let calls = format!("{open} calls open, {left:?}, {proofs:?}");
+        format!("{who:?}, commit {commit}, {calls}, members {members:#?}")
     }
 
     /// Checks what can only be checked at the end.
@@ -290,7 +288,8 @@ impl World<'_> {
                 format!("member {} ends with {hash:?}, expected {expected:?}", place + 1)
             })?;
         }
-        history::check(&self.history, &self.applied)
+        history::check(&self.history, &self.applied)?;
+        watch::check(&self.history, &self.watchers.chains(), &self.applied)
     }
 }
 
@@ -304,6 +303,11 @@ impl Recovery {
     fn wanted(&self) -> usize {
         if self.complete { CALLS_OF_ALL } else { CALLS_OF_MAJORITY }
     }
+}
+
+/// Whether nobody waits for the answer, but for those who wait for events.
+fn has_ended(record: &Record) -> bool {
+    record.ended.is_some() || matches!(record.call, Call::Watch(_))
 }
 
 fn every_key() -> RangeRequest {

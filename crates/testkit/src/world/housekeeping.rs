@@ -47,12 +47,12 @@ pub(super) struct LeaseTimes {
 
 impl World<'_> {
     /// What a new life of a member is told of housekeeping.
-    pub(super) fn housekeeping(&self) -> HousekeeperConfig {
+    pub(super) fn housekeeping(&self, place: usize) -> HousekeeperConfig {
         let mut plan = self.plan.housekeeping.clone();
         if self.players.is_some() {
             plan.retention = Duration::ZERO;
         }
-        plan.config(self.plan.limits.election_timeout)
+        plan.config(self.members[place].id, self.plan.limits.election_timeout)
     }
 
     /// A member begins its housekeeping.

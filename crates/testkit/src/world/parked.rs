@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::seam::Task;
-use quorate_mvcc::{Milestone, Watching};
+use quorate_mvcc::{Milestone, WatchPosition, WatchQuery, Watching};
 use quorate_raft_node::core::ProposeError;
 use quorate_types::Instant;
 
 use super::World;
-use crate::checkers::history::Call;
+use crate::checkers::history::{Call, Ending};
 use crate::effect::Found;
 use crate::member::Ticket;
 use crate::queue::Event;
@@ -37,6 +37,10 @@ struct ParkedCall {
     /// When it must end, by the clock of its member.
     deadline: Instant,
     registered: Option<quorate_mvcc::Ticket>,
+    /// When its deadline is looked at, in true time.
+    timer: Instant,
+    /// How far a watch has come while it waited.
+    reached: Option<WatchPosition>,
 }
 
 struct PlacedTask {
@@ -54,21 +58,25 @@ impl World<'_> {
     ) -> Result<(), Violation> {
         let member = &self.members[place];
         let deadline = member.local_time(self.now) + timeout;
-        self.parked.calls.insert(ticket, ParkedCall { place, deadline, registered: None });
+        let timer = member.true_time(deadline).max(self.now);
+        let parked = ParkedCall { place, deadline, registered: None, timer, reached: None };
+        self.parked.calls.insert(ticket, parked);
         let event = Event::Parked { member: place, life: member.life, ticket };
-        self.queue.push(member.true_time(deadline).max(self.now), event);
+        self.queue.push(timer, event);
         self.try_parked(place, ticket)
     }
 
     /// A call that waits looks whether it can end.
     pub(super) fn try_parked(&mut self, place: usize, ticket: Ticket) -> Result<(), Violation> {
+        #[cfg(feature = "mutants")]
+        crate::mutants::run_as(Some(place));
         let now = self.members[place].local_time(self.now);
         let Some(parked) = self.parked.calls.get_mut(&ticket) else { return Ok(()) };
-        let reached = parked.registered.take().map(|registered| registered.position());
-        if let (Some(reached), Call::Watch(query)) = (reached, &mut self.history[ticket].call) {
+        if let Some(registered) = parked.registered.take() {
             // While it waited it went on with the store.
-            query.from = reached;
+            parked.reached = Some(registered.position());
         }
+        let reached = parked.reached;
         let is_over = now >= parked.deadline;
         let woken = self.parked.woken.clone();
         let wake = Box::new(move || {
@@ -77,21 +85,10 @@ impl World<'_> {
         let Some(running) = self.members[place].running.as_ref() else { return Ok(()) };
         let reader = running.machine.kv.store().reader();
         let milestone = match &self.history[ticket].call {
-            Call::Watch(_) if is_over => {
-                self.parked.calls.remove(&ticket);
-                return self.serve(place, ticket);
-            }
             Call::Watch(query) => {
-                let result = match reader.watch(query, wake) {
-                    Ok(Watching::Waiting(registered)) => {
-                        self.register(ticket, registered);
-                        return Ok(());
-                    }
-                    Ok(Watching::Batch(batch)) => Ok(Found::Watch(batch)),
-                    Err(error) => Err(error),
-                };
-                self.parked.calls.remove(&ticket);
-                return self.found(place, ticket, result);
+                let from = reached.unwrap_or(query.from);
+                let query = WatchQuery { from, ..query.clone() };
+                return self.try_watch(place, ticket, &query, (!is_over).then_some(wake));
             }
             Call::Range(read) => Milestone::Revision(read.at_least.unwrap_or(0)),
             Call::Swept(revision) => Milestone::Swept(*revision),
@@ -113,9 +110,41 @@ impl World<'_> {
         }
     }
 
+    /// A watch looks whether there are events; without a `wake` it does not wait for any.
+    fn try_watch(
+        &mut self,
+        place: usize,
+        ticket: Ticket,
+        query: &WatchQuery,
+        wake: Option<Box<dyn FnOnce() + Send>>,
+    ) -> Result<(), Violation> {
+        let Some(running) = self.members[place].running.as_ref() else { return Ok(()) };
+        let reader = running.machine.kv.store().reader();
+        let result = match wake {
+            None => reader.watch_now(query).map(Found::Watch),
+            Some(wake) => match reader.watch(query, wake) {
+                Ok(Watching::Waiting(registered)) => {
+                    self.register(ticket, registered);
+                    return Ok(());
+                }
+                Ok(Watching::Batch(batch)) => Ok(Found::Watch(batch)),
+                Err(error) => Err(error),
+            },
+        };
+        self.parked.calls.remove(&ticket);
+        self.found(place, ticket, result)
+    }
+
     fn register(&mut self, ticket: Ticket, registered: quorate_mvcc::Ticket) {
-        if let Some(parked) = self.parked.calls.get_mut(&ticket) {
-            parked.registered = Some(registered);
+        let Some(parked) = self.parked.calls.get_mut(&ticket) else { return };
+        parked.registered = Some(registered);
+        // The clock may have stood still, and the deadline is later by that.
+        let member = &self.members[parked.place];
+        let timer = member.true_time(parked.deadline).max(self.now + SHORTEST_STEP);
+        if timer > parked.timer {
+            parked.timer = timer;
+            let event = Event::Parked { member: parked.place, life: member.life, ticket };
+            self.queue.push(timer, event);
         }
     }
 
@@ -168,7 +197,12 @@ impl World<'_> {
 
     /// A member's life ended, and with it what waits there.
     pub(super) fn drop_parked(&mut self, place: usize) {
-        self.parked.calls.retain(|_, parked| parked.place != place);
+        let calls = self.parked.calls.iter().filter(|(_, parked)| parked.place == place);
+        let gone: Vec<Ticket> = calls.map(|(ticket, _)| *ticket).collect();
+        for ticket in gone {
+            self.parked.calls.remove(&ticket);
+            self.end_call(ticket, Ending::Failed);
+        }
         self.parked.tasks.retain(|_, placed| placed.place != place);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quorate_raft_node::core::{Core, CoreConfig};
 use quorate_raft_node::{Membership, StateMachine, recover};
 use quorate_storage::{LogBatch, LogStore};
-use quorate_types::{Instant, MemberId};
+use quorate_types::{ByteSize, Instant, MemberId};
 
 use super::World;
 use super::faults::{failed_operation, kind_of_failure};
@@ -81,10 +81,11 @@ impl World<'_> {
     fn open(&mut self, place: usize) -> Result<Running, String> {
         #[cfg(feature = "mutants")]
         crate::mutants::run_as(Some(place));
-        let housekeeping = self.housekeeping();
+        let housekeeping = self.housekeeping(place);
         let member = &mut self.members[place];
-        let machine =
-            Machine::open(&member.engine, place, self.sabotage).map_err(|e| explain(&*e.0))?;
+        let recent = ByteSize::new(self.plan.limits.recent_events_size);
+        let machine = Machine::open(&member.engine, place, recent, self.sabotage)
+            .map_err(|e| explain(&*e.0))?;
         let mut log = member.log.clone();
         let (applied, membership) = (machine.kv.applied(), machine.kv.membership());
         let mut found = recover(&mut log, applied, &membership).map_err(|e| explain(&e))?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use quorate_testkit::mutants::{Class, Measured, Mutant, Row, Selection, TABLE, measure, row};
+use quorate_testkit::mutants::{Class, Measured, Mutant, Row, Selection, TABLE, measure};
 use quorate_testkit::{Options, run_seed};
 use serde_json::{Value, json};
 
@@ -76,7 +76,8 @@ fn named(names: &str) -> Option<Vec<&'static Row>> {
     let mutant = |name: &str| {
         Mutant::ALL.iter().find(|mutant| format!("{mutant:?}").eq_ignore_ascii_case(name))
     };
-    names.split(',').map(|name| mutant(name).map(|mutant| row(*mutant))).collect()
+    let row_of = |mutant: &Mutant| TABLE.iter().find(|row| row.mutant == *mutant);
+    names.split(',').map(|name| mutant(name).and_then(row_of)).collect()
 }
 
 /// All rows of a class.

@@ -96,15 +96,16 @@ pub(super) fn check(history: &[Record], applied: &AppliedLog) -> Result<(), Viol
 
 /// Reads of one life of a member never go back.
 pub(super) fn check_members(history: &[Record]) -> Result<(), Violation> {
-    let mut reads: Vec<(Instant, usize, i64)> = Vec::new();
+    // Those that ended at one moment did so in an order that nobody knows: any may have been first.
+    let mut reads: Vec<(Instant, i64, usize)> = Vec::new();
     for (place, record) in history.iter().enumerate() {
         if let (Some((at, _)), Some(revision)) = (&record.ended, head(record)) {
-            reads.push((*at, place, revision));
+            reads.push((*at, revision, place));
         }
     }
     reads.sort_unstable();
     let mut last: BTreeMap<(usize, u64), i64> = BTreeMap::new();
-    for (_, place, revision) in reads {
+    for (_, revision, place) in reads {
         let Record { member, life, .. } = history[place];
         let last = last.entry((member, life)).or_insert(revision);
         Violation::unless(revision >= *last, "member-order", || {
