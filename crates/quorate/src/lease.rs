@@ -143,7 +143,7 @@ impl Shared {
     /// Whether the lease may be gone, whatever the background work knows: a process that stood
     /// still may come here before that goes on.
     fn is_lost_at(&self, now: Instant) -> bool {
-        let is_over = mutant!(M91, now >= self.alive_until(), false);
+        let is_over = mutant!(M90, now >= self.alive_until(), false);
         if is_over && !self.lost.load(Ordering::SeqCst) {
             self.lose();
         }

@@ -182,7 +182,7 @@ impl WatchResponse {
 /// a watch that is not read; then it ends with [`KvError::Compacted`].
 ///
 /// A watch ends with its first error. To go on where it stopped, on this member opened anew or on
-/// another one, watch from [`Self::position`].
+/// another one, watch from [`Self::next_revision`].
 ///
 /// ```
 /// use quorate::{Config, MemoryData, Node, Watch};
@@ -228,7 +228,7 @@ impl Watcher {
 
     /// The revision from which on nothing was given yet: where a new watch goes on. If the last
     /// response was a fragment, its revision, so that its events come again from the first.
-    pub fn position(&self) -> i64 {
+    pub fn next_revision(&self) -> i64 {
         let begun = self.begun.as_ref().and_then(|response| response.events.last());
         begun.map_or(self.query.from.revision, Event::revision)
     }

@@ -335,7 +335,7 @@ mutants! {
     /// An item of a queue is taken although somebody else took it.
     M89,
     /// A process that stood still is told that its lease lives.
-    M91,
+    M90,
 }
 
 #[cfg(test)]

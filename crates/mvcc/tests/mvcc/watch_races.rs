@@ -34,6 +34,7 @@ fn told(watching: Watching) -> Vec<Bytes> {
     batch.events.into_iter().map(|event| event.kv.expect("an event has a key").value).collect()
 }
 
+// Finds the known bug M36, which no simulated run can reach.
 #[test]
 fn an_event_between_the_look_and_the_wait() {
     let (engine, store) = forgetful();

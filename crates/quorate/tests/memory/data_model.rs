@@ -177,11 +177,11 @@ fn a_response_begun_by_events_goes_on() {
         ["a", "b", "c"].into_iter().fold(node.txn(), |txn, key| txn.then(quorate::put(key, "1")));
     let revision = txn.commit().wait().unwrap().header.unwrap().revision;
     assert_eq!(&watcher.events().next().unwrap().unwrap().kv.unwrap().key[..], b"a");
-    assert_eq!(watcher.position(), revision);
+    assert_eq!(watcher.next_revision(), revision);
     let rest = watcher.next().unwrap().unwrap();
     let keys: Vec<_> = rest.events.iter().map(|event| event.kv.clone().unwrap().key).collect();
     assert_eq!(keys, ["b", "c"]);
-    assert_eq!(watcher.position(), revision + 1);
+    assert_eq!(watcher.next_revision(), revision + 1);
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub const SURFACE: &[Covered] = &[
 /// Public calls that runs do not make.
 pub const EXEMPT: &[Exempt] = &[
     exempt("client::new", "joins a handle to a seam; actors are given theirs so"),
-    exempt("watch::position", "where a planned watcher goes on; actors do so in watch_actors"),
+    exempt("watch::next_revision", "where a planned watcher goes on; actors do so in watch_actors"),
     exempt("watch::next_timeout", "a wait for the same request; actors do so in watch_actors"),
     exempt("watch::events", "the same answers one by one; actors do so in watch_actors"),
     exempt("watch::progress_every", "the deadline of each watch; actors do so in watch_actors"),

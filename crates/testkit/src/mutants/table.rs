@@ -40,6 +40,7 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M32, L, "NATS 2.12.1, PAR (FAST 2018)", "raft-node/src/recovery.rs"),
     row(Mutant::M33, M, "Rebello et al. (ATC 2020)", "storage/src/memory/log.rs"),
     row(Mutant::M34, M, "etcd #14098", "raft-node/src/core/mod.rs"),
+    recipe(Mutant::M35, M, "etcd #11456, #10811", "quorate/src/recipes/place.rs", Locks),
     row(Mutant::M38a, S, "TigerBeetle 0.16.11", "mvcc/src/read.rs"),
     row(Mutant::M38b, S, "TigerBeetle 0.16.11", "mvcc/src/read.rs"),
     row(Mutant::M38c, S, "TigerBeetle 0.16.11", "mvcc/src/read.rs"),
@@ -90,10 +91,9 @@ pub const TABLE: &[Row] = &[
     row(Mutant::M85, S, "", "mvcc/src/lease/commands.rs"),
     row(Mutant::M86, M, "", "mvcc/src/store.rs"),
     row(Mutant::M87, M, "", "mvcc/src/lease/timing.rs"),
-    recipe(Mutant::M35, M, "", "quorate/src/recipes/place.rs", Locks),
     recipe(Mutant::M88, M, "", "quorate/src/recipes/place.rs", Locks),
     recipe(Mutant::M89, S, "", "quorate/src/recipes/items.rs", Queues),
-    recipe(Mutant::M91, L, "", "quorate/src/lease.rs", Locks),
+    recipe(Mutant::M90, L, "", "quorate/src/lease.rs", Locks),
 ];
 
 /// Bugs that no run of the simulator can reach, and the tests that find them instead.
