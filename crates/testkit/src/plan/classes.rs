@@ -6,8 +6,7 @@ use crate::rng::{MILLION, Purpose, Stream};
 
 /// A class of faults, chosen and turned off as one.
 ///
-/// Three kinds of classes have no place here yet, because members cannot do yet what they would
-/// disturb: changes of the membership, expiring leases, and watches.
+/// Changes of the membership have no class here yet, because members cannot change it yet.
 ///
 /// Two faults are left out on purpose: a disk replaced by an empty one, and a disk set back to an
 /// old copy. Raft does not survive a member that forgot its votes and takes part under its old
