@@ -13,7 +13,6 @@ use quorate_types::mutant;
 
 use super::background::{RETRY_INTERVAL, in_background};
 use super::changes::Changes;
-
 use super::session::{Held, Session};
 use crate::client::Client;
 use crate::error::Error;
