@@ -95,6 +95,7 @@ impl Seam for Threads {
                 })
             }
             Request::Swept(revision) => {
+                self.0.timers.nudge();
                 self.reached(Milestone::Swept(revision), timeout, |_| Ok(Response::Done))
             }
         }

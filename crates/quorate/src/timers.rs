@@ -49,6 +49,11 @@ impl Timers {
         self.look_at(Instant::ZERO);
     }
 
+    /// Has the thread look at once: there may be something to do that no time was set for.
+    pub(crate) fn nudge(&self) {
+        self.look_at(Instant::ZERO);
+    }
+
     /// Ends the thread at once; tasks are dropped and all signals fired.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
