@@ -78,8 +78,8 @@ pub struct Config {
     pub lease_checkpoint_interval: Duration,
     /// How often the members compare hashes of their content while this member leads; who differs
     /// is put under the alarm [`AlarmType::Corrupt`](crate::AlarmType::Corrupt), which refuses
-    /// writes; under the id 0, if nobody can tell who is right. Each comparison reads the whole history on every member, in small steps. 1 s to 10
-    /// years, or never. Default 1 day.
+    /// writes; under the id 0, if nobody can tell who is right. Each comparison reads the whole
+    /// history on every member, in small steps. 1 s to 10 years, or never. Default 1 day.
     pub hash_check_interval: Option<Duration>,
 }
 
